@@ -1,0 +1,53 @@
+# Everything a developer runs. `make` alone explains.
+.DEFAULT_GOAL := help
+.PHONY: help run demo test test-kill lint check clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+# Variables for the commands, such as: make run ARGS=--no-demo, make test ARGS="-k orphan -x"
+ARGS ?=
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: .venv/local  ## Serve on http://127.0.0.1:8000 (SNIPIX_PORT), with a MongoDB and a Redis of its own
+	@exec $(BIN)/python manage.py runlocal $(ARGS)
+
+demo: .venv/local  ## Kill the database and the web server in the middle of a hundred saves
+	@exec $(BIN)/python manage.py demo $(ARGS)
+
+test: .venv/dev  ## Run the tests on servers of their own
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+test-kill: .venv/dev  ## Run the long test that kills everything 50 times
+	@exec $(BIN)/python -m pytest -m long $(ARGS)
+
+lint: .venv/dev  ## Check format, style, types, migrations and the OpenAPI description
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy .
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+
+check: lint test  ## Run lint and test, as CI does
+
+clean:  ## Remove the virtual environment and caches; the data in .data stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps are newer than the requirements that are installed, so a second run needs no network.
+.venv/local: requirements.txt requirements-local.txt
+.venv/dev: requirements.txt requirements-local.txt requirements-dev.txt
+.venv/local .venv/dev: .venv/%:
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(MAKE) --no-print-directory .venv-new
+	@echo "Installing requirements-$*.txt into .venv; the first time takes a minute or two …"
+	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements-$*.txt
+	@touch $@
+
+.PHONY: .venv-new
+.venv-new:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Snipix needs Python 3.11 or later. Name one: make PYTHON=python3.11 …"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "This Python can't make virtual environments. On Debian: apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv --clear .venv

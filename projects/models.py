@@ -1,0 +1,142 @@
+"""The project: what people list, open, rename and share. Its timeline is a document of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Self
+
+from django.conf import settings
+from django.db import models
+from django_mongodb_backend.fields import ArrayField
+from django_mongodb_backend.managers import MongoManager
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from projects.state import ProjectState
+from snipix import errors, history
+from snipix.accounts import SYSTEM, Actor
+from snipix.documents import BsonField, Document, DocumentQuerySet
+from snipix.etags import ETag
+from snipix.history import Revision
+from snipix.idempotency import KeptAnswer
+from snipix.pagination import Keyset
+from snipix.times import now
+
+BY_LAST_EDIT = Keyset("updatedAt")
+
+
+def no_timeline() -> dict[str, Any]:
+    """The summary of a timeline that was never saved."""
+    return {
+        "version": 0,
+        "duration": 0.0,
+        "layers": 0,
+        "clips": 0,
+        "markers": 0,
+        "saved_at": None,
+    }
+
+
+
+
+class ProjectQuerySet(DocumentQuerySet):
+    def visible_to(self, user_id: str) -> Self:
+        """What somebody owns or was given."""
+        return self.filter(readers__contains=[user_id])
+
+    def in_hands_of(self, user_id: str, project_id: str) -> Project:
+        """One project that somebody can see; to strangers it doesn't exist. Raises NotFound."""
+        project = self.visible_to(user_id).filter(project_id=project_id).first()
+        if project is None:
+            raise errors.NotFound(f"There is no project {project_id!r}, or it isn't yours.")
+        return project
+
+
+class LiveProjects(MongoManager.from_queryset(ProjectQuerySet)):  # type: ignore[misc]
+    def get_queryset(self) -> ProjectQuerySet:
+        return super().get_queryset().live()
+
+
+class AllProjects(MongoManager.from_queryset(ProjectQuerySet)):  # type: ignore[misc]
+    """Projects, the trash included."""
+
+
+class Project(Document):
+    """A project and, embedded, a summary of its timeline."""
+
+    kind = "project"
+    state_type = ProjectState
+    collection_indexes: ClassVar[Sequence[IndexModel]] = (
+        IndexModel([("projectId", ASCENDING)], unique=True),
+        IndexModel(
+            [("readers", ASCENDING), ("updatedAt", DESCENDING), ("_id", DESCENDING)],
+            partialFilterExpression={"isDeleted": False},
+        ),
+        IndexModel(
+            [("isDeleted", ASCENDING), ("deletedAt", ASCENDING)],
+            partialFilterExpression={"isDeleted": True},
+        ),
+        IndexModel([("updatedAt", DESCENDING), ("_id", DESCENDING)]),
+    )
+
+    name = models.CharField(max_length=500)
+    description = models.TextField(blank=True, max_length=20_000)
+    status = models.CharField(max_length=20, choices=[(s, s) for s in ("active", "archived")])
+    metadata = BsonField(default=dict, blank=True)
+    tags = ArrayField(models.CharField(max_length=100), default=list, blank=True)
+    duration = models.FloatField(null=True, blank=True)
+    thumbnail = models.CharField(max_length=500, null=True, editable=False)  # noqa: DJ001
+    video_path = models.CharField(  # noqa: DJ001 - JSON has null, and so has the contract
+        max_length=500, db_column="videoPath", null=True, editable=False
+    )
+    trimmed_video_path = models.CharField(  # noqa: DJ001
+        max_length=500, db_column="trimmedVideoPath", null=True, editable=False
+    )
+    trimmed_duration = models.FloatField(db_column="trimmedDuration", null=True, editable=False)
+    readers = ArrayField(models.CharField(max_length=64), default=list, editable=False)
+    """Who may see it: the owner, and whoever it is shared with."""
+    timeline_state = BsonField(db_column="timelineState", default=no_timeline, editable=False)
+    """The timeline in numbers; not part of the project's own versions."""
+
+    objects = LiveProjects()
+    everything = AllProjects()
+
+    class Meta(Document.Meta):
+        db_table = "projects"
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def etag(self) -> ETag:
+        summary = int(self.timeline_state["version"])
+        return ETag.of(self.version, self.digest, self.representation, summary)
+
+    @property
+    def purge_after(self) -> datetime | None:
+        """When retention destroys it, if it stays in the trash."""
+        retention = timedelta(days=settings.TRASH_RETENTION_DAYS)
+        return self.deleted_at + retention if self.deleted_at else None
+
+    def note_timeline(self, summary: dict[str, Any]) -> None:
+        """Take over the summary of a timeline that is being saved: no version of its own.
+
+        Raises NotFound if the project went to the trash meanwhile.
+        """
+        self.timeline_state, self.updated_at = summary, now()
+        fields = [self._meta.get_field(name) for name in ("timeline_state", "updated_at")]
+        if not self._update_if({"isDeleted": False}, self._stored(fields)):
+            raise errors.NotFound(f"Project {self.project_id!r} is in the trash.")
+
+    def purge(self, *, actor: Actor = SYSTEM) -> None:
+        """Destroy the project and everything that belongs to it; the audit entries stay."""
+
+        def work() -> None:
+            from timelines.models import Timeline
+
+            Timeline.everything.filter(project_id=self.project_id).erase()
+            Revision.objects.filter(project_id=self.project_id).delete()
+            KeptAnswer.objects.filter(project_id=self.project_id).delete()
+            history.erase(self, actor=actor)
+
+        history.change(work)

@@ -1,0 +1,99 @@
+"""The JSON form of projects, and what a client may put into it."""
+
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+
+from projects.models import Project
+from snipix import api, states, wire
+
+MAX_METADATA_BYTES = 256 * 1024
+
+
+class TimelineSummarySerializer(serializers.Serializer):
+    """A timeline in numbers."""
+
+    version = serializers.IntegerField(help_text="0 as long as none was saved.")
+    duration = serializers.FloatField(help_text="In seconds.")
+    layers = serializers.IntegerField()
+    clips = serializers.IntegerField()
+    markers = serializers.IntegerField()
+    saved_at = api.MillisecondField(allow_null=True)
+
+
+class MetadataField(serializers.DictField):
+    """Free-form JSON within the limits that every free-form value has."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        value = states.check_free(super().to_internal_value(data), "metadata")
+        size = len(wire.encode(value))
+        if size > MAX_METADATA_BYTES:
+            raise serializers.ValidationError(
+                f"has {size:,} bytes as JSON; at most {MAX_METADATA_BYTES:,} are taken."
+            )
+        return value
+
+
+class ProjectSerializer(api.DocumentSerializer):
+    """A project. What names files on the server is read-only."""
+
+    id = serializers.RegexField(
+        rf"^{api.PROJECT_ID}\Z",
+        source="project_id",
+        required=False,
+        help_text="May be chosen when the project is created; made otherwise. Never changes.",
+    )
+    etag = serializers.CharField(read_only=True, help_text="For `If-Match`, as in the header.")
+    metadata = MetadataField(required=False)
+    tags = serializers.ListField(
+        child=serializers.CharField(max_length=100), max_length=100, required=False
+    )
+    duration = serializers.FloatField(
+        min_value=0, max_value=1e9, required=False, allow_null=True, help_text="In seconds."
+    )
+    timeline = TimelineSummarySerializer(source="timeline_state", read_only=True)
+    version = serializers.IntegerField(read_only=True)
+    created_at = api.MillisecondField(read_only=True)
+    updated_at = api.MillisecondField(read_only=True)
+    deleted_at = api.MillisecondField(read_only=True)
+
+    class Meta:
+        model = Project
+        fields = (
+            "id", "name", "description", "status", "metadata", "tags", "duration",
+            "thumbnail", "video_path", "trimmed_video_path", "trimmed_duration",
+            "timeline", "version", "etag", "user_id", "created_by",
+            "created_at", "updated_at", "is_deleted", "deleted_at",
+        )  # fmt: skip
+        read_only_fields = (
+            "thumbnail", "video_path", "trimmed_video_path", "trimmed_duration",
+            "user_id", "created_by", "is_deleted",
+        )  # fmt: skip
+        extra_kwargs: ClassVar[dict[str, Any]] = {
+            "description": {"max_length": 20_000},
+            "status": {"required": False},
+        }
+
+    def validate_id(self, value: str) -> str:
+        if self.instance is not None and value != self.instance.project_id:
+            raise serializers.ValidationError("can't be changed; leave it out.")
+        return value
+
+
+class ProjectPageSerializer(serializers.Serializer):
+    """One page of a list."""
+
+    results = ProjectSerializer(many=True)
+    next = serializers.CharField(
+        allow_null=True, help_text="The next page's cursor for `?cursor=`; null on the last page."
+    )
+
+
+class TrashedSerializer(serializers.Serializer):
+    """A project that went to the trash."""
+
+    id = serializers.CharField(source="project_id")
+    version = serializers.IntegerField()
+    etag = serializers.CharField()
+    deleted_at = api.MillisecondField()
+    purge_after = api.MillisecondField(help_text="It can be restored until then.")

@@ -1,0 +1,48 @@
+"""What is done with projects.
+
+These functions take part in a change: they are called within `history.change`, on documents that
+were read within it, so that a repeated attempt starts from what there is by then.
+"""
+
+from typing import Any
+
+from bson import ObjectId
+from msgspec.structs import replace
+
+from projects.models import Project
+from projects.state import CONTENT_FIELDS, ProjectState
+from snipix import errors, history
+from snipix.accounts import Actor
+
+
+def create_project(
+    *, actor: Actor, id: ObjectId | None = None, project_id: str | None = None, **content: Any
+) -> Project:
+    """Make a project that belongs to `actor`.
+
+    `content` holds what `CONTENT_FIELDS` lists; `project_id` equals the ObjectId if none is
+    chosen. Raises IdTaken.
+    """
+    key = id or ObjectId()
+    project_id = project_id or str(key)
+    if Project.everything.filter(project_id=project_id).exists():
+        raise errors.IdTaken(
+            f"The id {project_id!r} is taken. Choose another one, or leave it out."
+        )
+    project = Project(
+        id=key, project_id=project_id, created_by=actor.user_id, readers=[actor.user_id]
+    )
+    state = ProjectState(user_id=actor.user_id, **content)
+    history.write(project, state, action="create", actor=actor)
+    return project
+
+
+def update_project(project: Project, *, actor: Actor, **content: Any) -> None:
+    """Change the fields of `CONTENT_FIELDS` that are named; `metadata` as a whole."""
+    history.write(project, replace(project.state, **content), action="update", actor=actor)
+
+
+def defaults() -> dict[str, Any]:
+    """What the fields of `CONTENT_FIELDS` are where a client leaves them out."""
+    blank = ProjectState(name="-", user_id="-")
+    return {name: getattr(blank, name) for name in CONTENT_FIELDS if name != "name"}

@@ -1,0 +1,89 @@
+"""The ground that every part of the API stands on: serializers, and one way to answer.
+
+A read answers bytes under an ETag, or 304. A change runs as one transaction, once for each
+idempotency key.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django_mongodb_backend.fields import ObjectIdAutoField
+from django_mongodb_backend.fields import ObjectIdField as ObjectIdModelField
+from rest_framework import serializers, viewsets
+from rest_framework.fields import empty
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from snipix import errors, etags, idempotency, states, times
+from snipix.accounts import Actor
+from snipix.etags import ETag
+from snipix.idempotency import Answer
+
+PROJECT_ID = r"[A-Za-z0-9_-]{1,64}"
+
+
+class MillisecondField(serializers.DateTimeField):
+    """RFC 3339 in UTC with `Z`, to the millisecond."""
+
+    def to_representation(self, value: Any) -> str | None:
+        return times.write(value) if value else None
+
+
+class ObjectIdField(serializers.CharField):
+    """An ObjectId, as 24 hexadecimal digits."""
+
+
+class DocumentSerializer(serializers.ModelSerializer):
+    """A model serializer that knows ObjectIds, and refuses fields that don't exist."""
+
+    serializer_field_mapping = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        ObjectIdAutoField: ObjectIdField,
+        ObjectIdModelField: ObjectIdField,
+    }
+
+    def run_validation(self, data: Any = empty) -> Any:
+        if isinstance(data, Mapping):
+            unknown = [name for name in data if name not in self.fields]
+            if unknown:
+                offered = ", ".join(n for n, f in self.fields.items() if not f.read_only)
+                raise errors.InvalidInput(
+                    [
+                        {
+                            "path": str(name),
+                            "reason": "isn't a field of this document",
+                            "hint": f"Fields that can be set are: {offered}.",
+                        }
+                        for name in unknown[: states.MAX_PROBLEMS]
+                    ]
+                )
+        return super().run_validation(data)
+
+
+class DocumentViewSet(viewsets.GenericViewSet):
+    """What the viewsets of projects and of what belongs to them have in common."""
+
+    lookup_field = "project_id"
+    lookup_value_regex = PROJECT_ID
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        # Read the body now: the parser then takes it from memory, and it can still be
+        # fingerprinted afterwards.
+        _ = request.body
+        super().initial(request, *args, **kwargs)
+
+    @property
+    def actor(self) -> Actor:
+        return Actor.of(self.request)
+
+    def answer_read(self, etag: ETag, encoded: Callable[[], bytes]) -> Response:
+        """Answer 304 to a client that has these bytes; otherwise make them, once."""
+        headers = {"ETag": str(etag), "Cache-Control": "private, no-cache"}
+        if etags.is_unmodified(self.request, etag):
+            return Response(status=304, headers=headers)
+        return Response(encoded(), headers=headers)
+
+    def answer_change(self, project_id: str, work: Callable[[], Answer]) -> Response:
+        """Run a change as one transaction, and answer it; see `idempotency.once`."""
+        answer = idempotency.once(self.request, project_id, work)
+        return Response(answer.body, status=answer.status, headers=dict(answer.headers))

@@ -1,0 +1,184 @@
+"""The stored document: what projects, timelines and transcriptions have in common.
+
+Top-level keys are camelCase in MongoDB (`db_column`), snake_case in Python and on the wire. The
+part of a document that has a history is its *state*, a typed struct; the rest says whose it is,
+which version it is, and where it stands in its history. A state becomes the next version in one
+place only: `snipix.history.write`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from django.db import connection, models
+from django_mongodb_backend.fields import ObjectIdAutoField
+from django_mongodb_backend.managers import MongoManager
+from django_mongodb_backend.query import wrap_database_errors
+from django_mongodb_backend.queryset import MongoQuerySet
+from pymongo import IndexModel
+
+from snipix import history, states
+from snipix.accounts import SYSTEM, Actor
+from snipix.etags import ETag
+from snipix.times import now
+
+
+class BsonField(models.Field):
+    """Free-form JSON, stored as the BSON it maps to and handed over as it was read.
+
+    Django's own JSONField goes through text in both directions, which costs more than all else on
+    a state of a megabyte.
+    """
+
+    def get_internal_type(self) -> str:
+        return "BsonField"
+
+    def db_type(self, connection: Any) -> str:
+        return "object"
+
+
+class DocumentQuerySet(MongoQuerySet):
+    """The vocabulary of queries. Commands say what they do: `trash`, `restore`, `purge`."""
+
+    def live(self) -> Self:
+        return self.filter(is_deleted=False)
+
+    def trashed(self) -> Self:
+        return self.filter(is_deleted=True)
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Move every document to the trash, one change each. Nothing is destroyed."""
+        count = sum(document.delete()[0] for document in self.live())
+        return count, {self.model._meta.label: count}
+
+    def restore(self) -> int:
+        """Bring every document back from the trash, one change each. Returns how many."""
+        return sum(document.restore() is None for document in self.trashed())
+
+    def purge(self) -> int:
+        """Destroy every document for ever, one change each. Returns how many."""
+        return sum(document.purge() is None for document in self)
+
+    def erase(self) -> int:
+        """Remove the documents alone, without their histories. `purge` is what you want."""
+        return self._raw_delete(self.db)
+
+
+class LiveManager(MongoManager.from_queryset(DocumentQuerySet)):  # type: ignore[misc]
+    """Everything but the trash."""
+
+    def get_queryset(self) -> DocumentQuerySet:
+        return super().get_queryset().live()
+
+
+class EverythingManager(MongoManager.from_queryset(DocumentQuerySet)):  # type: ignore[misc]
+    """Everything, the trash included."""
+
+
+class Document(models.Model):
+    """A document with an owner, a version and a history.
+
+    `objects` hides the trash, `everything` doesn't.
+    """
+
+    kind: ClassVar[str]
+    """What it is, in revisions and audit entries."""
+    representation: ClassVar[str] = "1"
+    """The version of its JSON form: change it when the same state is written differently."""
+    state_type: ClassVar[type[states.Struct]]
+    collection_indexes: ClassVar[Sequence[IndexModel]] = ()
+
+    id = ObjectIdAutoField(primary_key=True)
+    project_id = models.CharField(max_length=64, db_column="projectId")
+    user_id = models.CharField(max_length=64, db_column="userId")
+    created_by = models.CharField(max_length=64, db_column="createdBy", editable=False)
+    created_at = models.DateTimeField(db_column="createdAt", default=now, editable=False)
+    updated_at = models.DateTimeField(db_column="updatedAt", default=now, editable=False)
+    version = models.PositiveBigIntegerField(default=0, editable=False)
+    schema_version = models.PositiveSmallIntegerField(db_column="schemaVersion", default=1)
+    is_deleted = models.BooleanField(db_column="isDeleted", default=False, editable=False)
+    deleted_at = models.DateTimeField(db_column="deletedAt", null=True, editable=False)
+    digest = models.BinaryField(default=bytes, editable=False)
+    """The end of the hash chain over all versions."""
+    content_digest = models.BinaryField(db_column="contentDigest", default=bytes, editable=False)
+    """SHA-256 of this version's canonical bytes."""
+    full_version = models.PositiveBigIntegerField(
+        db_column="fullVersion", default=0, editable=False
+    )
+    """The newest version whose revision holds its state whole."""
+
+    objects = LiveManager()
+    everything = EverythingManager()
+
+    class Meta:
+        abstract = True
+        base_manager_name = "everything"
+        default_manager_name = "everything"
+
+    @property
+    def state(self) -> Any:
+        names = self.state_type.__struct_fields__
+        return states.from_builtins({name: getattr(self, name) for name in names}, self.state_type)
+
+    @state.setter
+    def state(self, state: states.Struct) -> None:
+        for name, value in states.to_builtins(state).items():
+            setattr(self, name, value)
+
+    @property
+    def etag(self) -> ETag:
+        return ETag.of(self.version, self.digest or bytes(self.pk.binary), self.representation)
+
+    def delete(self, *, actor: Actor = SYSTEM) -> tuple[int, dict[str, int]]:  # type: ignore[override]
+        """Move to the trash, whatever the version is by now. Returns what Django's `delete` does."""
+        self._set_trashed(True, "delete", actor)
+        return 1, {self._meta.label: 1}
+
+    def restore(self, *, actor: Actor = SYSTEM) -> None:
+        """Bring back from the trash, whatever the version is by now."""
+        self._set_trashed(False, "restore", actor)
+
+    def _set_trashed(self, is_deleted: bool, action: str, actor: Actor) -> None:
+        def work() -> None:
+            self.refresh_from_db()
+            history.write(self, action=action, actor=actor, is_deleted=is_deleted)
+
+        history.change(work)
+
+    def purge(self, *, actor: Actor = SYSTEM) -> None:
+        """Destroy for ever, with its whole history; a trace stays in the audit."""
+        history.change(lambda: history.erase(self, actor=actor))
+
+    def write_if(self, version: int) -> bool:
+        """Store this document if the stored one is at `version`: one conditional write.
+
+        Version 0 is none at all. Returns False when it isn't at that version, and then nothing was
+        written. (Within a transaction MongoDB itself refuses the second of two racing writers.)
+        """
+        if version == 0:
+            self.save(force_insert=True)
+            return True
+        return self._update_if({"version": version}, self._stored(self._historic_fields()))
+
+    def _historic_fields(self) -> list[models.Field]:
+        """What a change sets: the state, and where it stands in its history."""
+        names = {*self.state_type.__struct_fields__, "updated_at", "version", "schema_version"}
+        names |= {"digest", "content_digest", "full_version", "is_deleted", "deleted_at"}
+        return [field for field in self._meta.concrete_fields if field.attname in names]
+
+    def _stored(self, fields: Sequence[models.Field]) -> dict[str, Any]:
+        return {
+            field.column: field.get_db_prep_save(getattr(self, field.attname), connection)
+            for field in fields
+        }
+
+    @wrap_database_errors
+    def _update_if(self, condition: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+        """Set `values`, keyed by column, where `condition` holds.
+
+        A plain `$set`: the ORM's update() sends a pipeline, twice as costly on large states.
+        """
+        result = connection.get_collection(self._meta.db_table).update_one(
+            {"_id": self.pk, **condition}, {"$set": values}, session=connection.session
+        )
+        return result.matched_count == 1
+

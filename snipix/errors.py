@@ -1,0 +1,216 @@
+"""Everything that Snipix refuses, and how an answer says so.
+
+An error is a fact with a name: it carries a stable `code`, a sentence for people, and what a
+client can act on. `exception_handler` is the one place that turns errors into answers: problem
+documents as RFC 9457 defines them.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError
+from django.http import Http404, HttpRequest, JsonResponse
+from pymongo.errors import PyMongoError
+from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
+from rest_framework.response import Response
+
+from snipix.states import InvalidState
+
+logger = logging.getLogger(__name__)
+
+PROBLEM_TYPE = "application/problem+json"
+
+
+class SnipixError(Exception):
+    """A request that can't be carried out, as a fact that a client can act on."""
+
+    status = 400
+    code = "bad-request"
+    title = "The request can't be carried out"
+    headers: Mapping[str, str] = {}
+
+    def __init__(self, detail: str, **members: Any) -> None:
+        """`members` are added to the problem document (RFC 9457, section 3.2)."""
+        super().__init__(detail)
+        self.detail = detail
+        self.members = members
+
+
+class InvalidInput(SnipixError):
+    """Input that breaks a rule. `errors` name each path, reason and what to do."""
+
+    code = "invalid-input"
+    title = "The input isn't valid"
+
+    def __init__(self, errors: Sequence[Mapping[str, str]]) -> None:
+        first = errors[0]
+        where = f"{first['path']}: " if first["path"] else ""
+        super().__init__(f"{where}{first['reason']}", errors=list(errors))
+
+
+class NotFound(SnipixError):
+    status = 404
+    code = "not-found"
+    title = "There is no such document"
+
+
+class IdTaken(SnipixError):
+    status = 409
+    code = "id-taken"
+    title = "This id is taken"
+
+
+class PreconditionRequired(SnipixError):
+    """RFC 6585, section 3: the change must say which version it was made on."""
+
+    status = 428
+    code = "precondition-required"
+    title = "The change doesn't say which version it was made on"
+
+
+class VersionMismatch(SnipixError):
+    """RFC 9110, section 15.5.13: the document has moved on since the client read it."""
+
+    status = 412
+    code = "version-mismatch"
+    title = "The document was changed meanwhile"
+
+
+class KeyReused(SnipixError):
+    status = 422
+    code = "idempotency-key-reused"
+    title = "The idempotency key was used for another request"
+
+
+class BodyTooLarge(SnipixError):
+    status = 413
+    code = "body-too-large"
+    title = "The body is too large"
+
+
+class LengthRequired(SnipixError):
+    status = 411
+    code = "length-required"
+    title = "The length of the body is missing"
+
+
+class DatabaseUnavailable(SnipixError):
+    status = 503
+    code = "database-unavailable"
+    title = "The database can't be reached"
+    headers = {"Retry-After": "2"}
+
+
+class OutcomeUnknown(DatabaseUnavailable):
+    """The connection broke while a change was being committed."""
+
+    code = "outcome-unknown"
+    title = "It isn't known whether the change was saved"
+
+
+class Overloaded(DatabaseUnavailable):
+    """Other changes of the same document kept winning until the request's time was over."""
+
+    code = "too-many-changes-at-once"
+    title = "Too many changes of this document at once"
+    headers = {"Retry-After": "1"}
+
+
+def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | None:
+    """Answer every error that leaves a view of the API; None (a 500) for those nobody foresaw."""
+    error = as_snipix_error(exc)
+    if error is None:
+        return None
+    request = context["request"]
+    response = Response(problem(error, request), status=error.status, headers=dict(error.headers))
+    renderer = getattr(request, "accepted_renderer", None)
+    if renderer is None or renderer.format == "json":
+        response.content_type = PROBLEM_TYPE
+    return response
+
+
+def as_snipix_error(exc: Exception) -> SnipixError | None:
+    match exc:
+        case SnipixError():
+            return exc
+        case InvalidState():
+            return InvalidInput(
+                [{"path": e.path, "reason": e.reason, "hint": e.hint} for e in exc.errors]
+            )
+        case Http404():
+            return NotFound("There is no such document, or it isn't yours.")
+        case ValidationError():
+            return InvalidInput(list(_flatten(exc.detail)))
+        case PermissionDenied():
+            return _from_status(403, "You may not do this.", {})
+        case APIException():
+            headers = {}
+            if getattr(exc, "auth_header", None):
+                headers["WWW-Authenticate"] = exc.auth_header  # type: ignore[attr-defined]
+            return _from_status(exc.status_code, str(exc.detail), headers)
+        case DatabaseError() | PyMongoError():
+            logger.error("database operation failed", exc_info=exc)
+            return DatabaseUnavailable(
+                "The database can't be reached at the moment. Everything saved before is safe; "
+                "try again in a few seconds."
+            )
+    return None
+
+
+def problem(error: SnipixError, request: HttpRequest) -> dict[str, Any]:
+    """The problem document of an error (RFC 9457): what, why, and under which request id."""
+    return {
+        "type": f"urn:snipix:problem:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        "request_id": getattr(request, "request_id", ""),
+        **error.members,
+    }
+
+
+def problem_response(error: SnipixError, request: HttpRequest) -> JsonResponse:
+    """The same, for what happens outside the API's views: middleware and unknown addresses."""
+    return JsonResponse(
+        problem(error, request),
+        status=error.status,
+        content_type=PROBLEM_TYPE,
+        headers=dict(error.headers),
+    )
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
+    detail = "There is nothing at this address. /api/docs/ lists what there is."
+    return problem_response(NotFound(detail), request)
+
+
+def server_error(request: HttpRequest) -> JsonResponse:
+    detail = "Something went wrong on the server. It was logged under this request id."
+    return problem_response(_from_status(500, detail, {}), request)
+
+
+def _from_status(status: int, detail: str, headers: Mapping[str, str]) -> SnipixError:
+    error = SnipixError(detail)
+    error.status = status
+    error.title = HTTPStatus(status).phrase
+    error.code = error.title.lower().replace(" ", "-")
+    error.headers = headers
+    return error
+
+
+def _flatten(detail: Any, path: str = "") -> Any:
+    """Serializer errors, nested as the data are, as a flat list of paths and reasons."""
+    if isinstance(detail, ErrorDetail):
+        yield {"path": path, "reason": str(detail), "hint": "Send a value that fits this rule."}
+    elif isinstance(detail, Mapping):
+        for key, value in detail.items():
+            name = "" if key == "non_field_errors" else str(key)
+            yield from _flatten(value, f"{path}.{name}".strip("."))
+    else:
+        nested = any(isinstance(item, Mapping) and item for item in detail)
+        for index, item in enumerate(detail):
+            yield from _flatten(item, f"{path}[{index}]" if nested else path)

@@ -1,0 +1,148 @@
+"""gunicorn's configuration: `gunicorn --config python:snipix.gunicorn snipix.wsgi:application`.
+
+The application isn't preloaded: a MongoClient doesn't survive a fork. Settings are read once, in
+the master; to change them, restart (or send SIGUSR2: a SIGHUP starts new workers on old settings).
+"""
+
+import importlib
+import logging
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+_began = time.perf_counter()
+_METRICS_PREFIX = f"snipix-metrics-{socket.gethostname()}-"
+_WORKER_BOOT_ERROR = 3  # the master stops, rather than starting workers for ever
+
+
+def _fresh_metrics_folder() -> str:
+    """Make a folder for the processes' counters, inside PROMETHEUS_MULTIPROC_DIR if that is set."""
+    parent = Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR") or tempfile.gettempdir())
+    if parent.name.startswith(_METRICS_PREFIX):
+        parent = parent.parent  # inherited from the master that this one replaces (SIGUSR2)
+    parent.mkdir(parents=True, exist_ok=True)
+    for old in parent.glob(f"{_METRICS_PREFIX}*"):
+        if not _is_running(old.name.removeprefix(_METRICS_PREFIX).partition("-")[0]):
+            shutil.rmtree(old, ignore_errors=True)  # its master was killed
+    return tempfile.mkdtemp(prefix=f"{_METRICS_PREFIX}{os.getpid()}-", dir=parent)
+
+
+def _is_running(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "snipix.settings")
+# prometheus_client chooses how to count when it is imported, so this comes before the settings.
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = _fresh_metrics_folder()
+
+import structlog  # noqa: E402
+from prometheus_client.multiprocess import mark_process_dead  # noqa: E402
+
+from snipix import environment, logs, settings  # noqa: E402
+
+_log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("snipix.start")
+_loaded = time.perf_counter()
+
+bind = environment.text("WEB_BIND", f"127.0.0.1:{environment.integer('SNIPIX_PORT', 8000)}")
+worker_class = "gthread"
+workers = settings.WEB_CONCURRENCY
+threads = settings.WEB_THREADS
+timeout = int(settings.REQUEST_DEADLINE) + 10
+graceful_timeout = int(settings.REQUEST_DEADLINE) + 5
+keepalive = 65  # longer than the 60 s after which load balancers usually drop an idle connection
+limit_request_line = 4094
+limit_request_fields = 60
+limit_request_field_size = 8190
+control_socket_disable = True
+logconfig_dict = logs.configuration(settings.LOG_LEVEL, settings.LOG_FORMAT)
+if os.access("/dev/shm", os.W_OK):  # noqa: S108 - the heartbeat must not wait for a disk
+    worker_tmp_dir = "/dev/shm"  # noqa: S108
+
+
+def on_starting(server: Any) -> None:
+    """Tell how long the settings took."""
+    logging.captureWarnings(True)
+    _step("settings loaded", _began, until=_loaded)
+
+
+def on_reload(server: Any) -> None:
+    """Warn that SIGHUP doesn't do what one might hope."""
+    _log.warning("workers are replaced, settings stay as they were: restart to change them")
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Let go of pools that a preloading master may have opened: their sockets are the master's."""
+    worker.snipix_began = time.perf_counter()
+    if "django_mongodb_backend.base" in sys.modules:
+        from django.db import connections
+
+        for connection in connections.all(initialized_only=True):
+            connection.close_pool()  # type: ignore[attr-defined]
+
+
+def post_worker_init(worker: Any) -> None:
+    """Refuse wrong settings and servers, and tell how long each step took."""
+    importlib.import_module(settings.ROOT_URLCONF)  # or the first request would wait for it
+    _step("application loaded", worker.snipix_began)
+    _check_settings(is_first=worker.age == 1)
+    _reach_database()
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Forget what only a living process has."""
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(server: Any) -> None:
+    """Remove the counters with the processes that kept them."""
+    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
+
+
+def _check_settings(*, is_first: bool) -> None:
+    from django.core.checks import ERROR, run_checks
+
+    from snipix import checks
+
+    found = run_checks(tags=[checks.TAG], include_deployment_checks=True)
+    for message in found:
+        if message.level >= ERROR:
+            _log.critical(message.msg, hint=message.hint, id=message.id)
+        elif is_first:
+            _log.warning(message.msg, hint=message.hint, id=message.id)
+    if any(message.level >= ERROR for message in found):
+        sys.exit(_WORKER_BOOT_ERROR)
+
+
+def _reach_database() -> None:
+    """Wait for MongoDB a moment, no longer: without it, cached reads and clear refusals."""
+    from django.db import Error
+    from pymongo.errors import PyMongoError
+
+    from snipix import health
+
+    began = time.perf_counter()
+    try:
+        health.reach_database()
+    except health.StandaloneServer as error:
+        _log.critical(str(error))
+        sys.exit(_WORKER_BOOT_ERROR)
+    except (PyMongoError, Error) as error:
+        _log.warning("database not reached yet", error=type(error.__cause__ or error).__name__)
+    else:
+        _step("database reached", began)
+
+
+def _step(name: str, began: float, *, until: float | None = None) -> None:
+    ms = ((until or time.perf_counter()) - began) * 1000
+    _log.info(name, duration_ms=round(ms, 1), pid=os.getpid())

@@ -1,0 +1,258 @@
+"""The history of documents: how a state becomes the next version, and how any version comes back.
+
+Every change is one transaction (`change`) that writes, once (`write`): the revision, the document's
+head, and the audit entry. A revision holds its state as a frame against the state before it, whole
+about every 200 versions, and the end of a hash chain: `digest[n] = SHA-256(digest[n-1] + SHA-256
+of n's canonical bytes)`, starting from the document's ObjectId. So a history can't be altered
+unnoticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import zstandard
+from bson import ObjectId
+from django.db import models
+from django_mongodb_backend.fields import ObjectIdAutoField, ObjectIdField
+from django_mongodb_backend.managers import MongoManager
+from pymongo import ASCENDING, IndexModel
+
+from snipix import audit, errors, frames, resilience, states
+from snipix.times import now
+
+if TYPE_CHECKING:
+    from snipix.accounts import Actor
+    from snipix.documents import Document
+
+T = TypeVar("T")
+
+FULL_FRAME_EVERY = 200
+"""Versions from one whole frame to the next: what a read of an old version decodes at most."""
+
+
+class HistoryDamaged(Exception):
+    """A stored history that doesn't yield what was saved: a revision is missing or was altered."""
+
+
+class Revision(models.Model):
+    """The stored record of one version of a document. Never rewritten."""
+
+    collection_indexes: ClassVar[Sequence[IndexModel]] = (
+        IndexModel(
+            [("documentId", ASCENDING), ("kind", ASCENDING), ("version", ASCENDING)], unique=True
+        ),
+        IndexModel([("projectId", ASCENDING)]),
+    )
+
+    id = ObjectIdAutoField(primary_key=True)
+    document_id = ObjectIdField(db_column="documentId")
+    kind = models.CharField(max_length=20)
+    project_id = models.CharField(max_length=64, db_column="projectId")
+    version = models.PositiveBigIntegerField()
+    schema_version = models.PositiveSmallIntegerField(db_column="schemaVersion")
+    action = models.CharField(max_length=20)
+    description = models.CharField(max_length=500, blank=True)
+    change_summary = models.CharField(max_length=2000, db_column="changeSummary", blank=True)
+    created_by = models.CharField(max_length=64, db_column="createdBy")
+    created_at = models.DateTimeField(db_column="createdAt")
+    is_deleted = models.BooleanField(db_column="isDeleted")
+    full_version = models.PositiveBigIntegerField(db_column="fullVersion")
+    """The version whose frame is whole, from which this one is decoded: itself, if it is whole."""
+    frame = models.BinaryField()
+    size = models.PositiveBigIntegerField()
+    """Bytes of the canonical state."""
+    content_digest = models.BinaryField(db_column="contentDigest")
+    digest = models.BinaryField()
+
+    objects = MongoManager()
+
+    class Meta:
+        db_table = "revisions"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.project_id} v{self.version}"
+
+    @classmethod
+    def is_recorded(cls, change_id: ObjectId) -> bool:
+        return cls.objects.filter(pk=change_id).exists()
+
+
+def change(work: Callable[[], T]) -> T:
+    """Run `work` as one change: all that it writes is committed together, once, or not at all.
+
+    It may run several times, so it reads all that it depends on itself. A change within a change
+    joins it. Raises what `work` raises, and the errors of `resilience.transaction`.
+    """
+    return resilience.transaction(work, is_committed=Revision.is_recorded)
+
+
+def write(
+    document: Document,
+    state: states.Struct | None = None,
+    *,
+    action: str,
+    actor: Actor,
+    is_deleted: bool | None = None,
+    description: str = "",
+    change_summary: str = "",
+) -> bool:
+    """Make `state` the next version of `document`: revision, head and audit entry.
+
+    Without a state it stays as it is, and only the trash flag changes. Returns False when nothing
+    would change: then there is no new version. Must be called within `change`.
+    """
+    previous = states.encode(document.state) if document.version else None
+    content = previous if state is None else states.encode(state)
+    trashed = document.is_deleted if is_deleted is None else is_deleted
+    if content is None or (content == previous and trashed == document.is_deleted):
+        return False
+    before = document.version
+    _advance(document, previous, content)
+    if before == 0:
+        document.created_at = document.updated_at
+    if trashed != document.is_deleted:
+        document.is_deleted = trashed
+        document.deleted_at = document.updated_at if trashed else None
+    if state is not None:
+        document.state = state
+    if not document.write_if(before):
+        raise resilience.WriteConflict
+    _record(document, previous, content, action, actor, description, change_summary)
+    audit.record(document, action, actor, from_version=before)
+    return True
+
+
+def read(document: Document, version: int) -> Any:
+    """The state of a version. Raises NotFound, and HistoryDamaged for what can't be decoded."""
+    content = read_bytes(document, version)
+    return states.decode(content, document.state_type)
+
+
+def read_bytes(document: Document, version: int) -> bytes:
+    """The canonical bytes of a version, proven by their digest. Raises as `read` does."""
+    revisions = of(document)
+    last = revisions.filter(version=version).only("full_version").first()
+    if last is None:
+        raise errors.NotFound(f"There is no version {version} of this {document.kind}.")
+    return _decode(list(revisions.filter(version__gte=last.full_version, version__lte=version)))
+
+
+def of(document: Document) -> models.QuerySet[Revision]:
+    """The revisions of a document, oldest first."""
+    revisions = Revision.objects.filter(document_id=document.pk, kind=document.kind)
+    return revisions.order_by("version")
+
+
+def verify(document: Document) -> int:
+    """Prove a history: versions 1 … n without gap, every state readable, the chain unbroken.
+
+    Returns n. Raises HistoryDamaged, which names the first version that is wrong.
+    """
+    digest, content, expected = bytes(document.pk.binary), b"", 0
+    for revision in of(document).iterator(chunk_size=100):
+        expected += 1
+        if revision.version != expected:
+            raise HistoryDamaged(f"{revision}: version {expected} is missing")
+        content = _decode_one(revision, content)
+        digest = _chain(digest, _sha256(content))
+        if digest != revision.digest:
+            raise HistoryDamaged(f"{revision}: the hash chain is broken")
+    if (document.version, document.digest) != (expected, digest if expected else b""):
+        raise HistoryDamaged(f"the head is at version {document.version}, history at {expected}")
+    if expected and states.encode(document.state) != content:
+        raise HistoryDamaged("the head's state isn't that of its last version")
+    return expected
+
+
+def erase(document: Document, *, actor: Actor) -> None:
+    """Destroy a document with its history. Its audit entries stay, and say so."""
+    of(document).delete()
+    type(document).everything.filter(pk=document.pk).erase()
+    audit.record(document, "purge", actor, from_version=document.version)
+
+
+def _advance(document: Document, previous: bytes | None, content: bytes) -> None:
+    """Step to the next version. Whether its frame is whole is decided here, once."""
+    start = document.digest or document.pk.binary
+    is_whole = (
+        previous is None
+        or document.version - document.full_version >= FULL_FRAME_EVERY - 1
+        # What is written down now must be what was written down then: after a change of the
+        # state's definition it may not be, and then nothing may build on it.
+        or _sha256(previous) != document.content_digest
+    )
+    document.version += 1
+    document.updated_at = now()
+    document.content_digest = _sha256(content)
+    document.digest = _chain(start, document.content_digest)
+    if is_whole:
+        document.full_version = document.version
+
+
+def _record(
+    document: Document,
+    previous: bytes | None,
+    content: bytes,
+    action: str,
+    actor: Actor,
+    description: str,
+    change_summary: str,
+) -> None:
+    is_whole = document.full_version == document.version
+    Revision(
+        id=resilience.change_id(),
+        document_id=document.pk,
+        kind=document.kind,
+        project_id=document.project_id,
+        version=document.version,
+        schema_version=document.schema_version,
+        action=action,
+        description=description,
+        change_summary=change_summary,
+        created_by=actor.user_id,
+        created_at=document.updated_at,
+        is_deleted=document.is_deleted,
+        full_version=document.full_version,
+        frame=frames.compress(content, None if is_whole else previous),
+        size=len(content),
+        content_digest=document.content_digest,
+        digest=document.digest,
+    ).save(force_insert=True)
+
+
+def _decode(revisions: Sequence[Revision]) -> bytes:
+    content = b""
+    for revision in revisions:
+        content = _decompress(revision, content)
+    return _proven(revisions[-1], content)
+
+
+def _decode_one(revision: Revision, previous: bytes) -> bytes:
+    return _proven(revision, _decompress(revision, previous))
+
+
+def _decompress(revision: Revision, previous: bytes) -> bytes:
+    is_whole = revision.full_version == revision.version
+    try:
+        return frames.decompress(revision.frame, None if is_whole else previous)
+    except zstandard.ZstdError as error:
+        raise HistoryDamaged(f"{revision}: its state can't be decoded") from error
+
+
+def _proven(revision: Revision, content: bytes) -> bytes:
+    if _sha256(content) != revision.content_digest:
+        raise HistoryDamaged(f"{revision}: its state isn't the one that was saved")
+    return content
+
+
+def _sha256(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
+
+
+def _chain(digest: bytes, content_digest: bytes) -> bytes:
+    return hashlib.sha256(digest + content_digest).digest()
+
+

@@ -1,0 +1,136 @@
+"""A change that is sent again with the same `Idempotency-Key` takes effect once.
+
+As in the IETF draft "The Idempotency-Key HTTP Header Field": the first answer is kept, together
+with a fingerprint of its request, in the transaction of the change itself; a repeat gets it again.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from bson import ObjectId
+from django.conf import settings
+from django.db import models
+from django_mongodb_backend.fields import ObjectIdAutoField
+from django_mongodb_backend.managers import MongoManager
+from pymongo import ASCENDING, IndexModel
+from rest_framework.request import Request
+
+from snipix import errors, history, resilience
+from snipix.documents import BsonField
+from snipix.times import now
+
+_KEY = re.compile(r"[!-~]{1,255}")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a change answers: bytes, so that a repeat can be given the very same."""
+
+    body: bytes
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class KeptAnswer(models.Model):
+    """The answer that a key got."""
+
+    collection_indexes: ClassVar[Sequence[IndexModel]] = (
+        IndexModel(
+            [("projectId", ASCENDING), ("userId", ASCENDING), ("key", ASCENDING)], unique=True
+        ),
+        IndexModel(
+            [("createdAt", ASCENDING)],
+            expireAfterSeconds=settings.IDEMPOTENCY_RETENTION_DAYS * 86_400,
+        ),
+    )
+
+    id = ObjectIdAutoField(primary_key=True)
+    project_id = models.CharField(max_length=64, db_column="projectId")
+    user_id = models.CharField(max_length=64, db_column="userId")
+    key = models.CharField(max_length=255)
+    fingerprint = models.BinaryField()
+    status = models.PositiveSmallIntegerField()
+    headers = BsonField()
+    body = models.BinaryField()
+    created_at = models.DateTimeField(db_column="createdAt")
+
+    objects = MongoManager()
+
+    class Meta:
+        db_table = "kept_answers"
+
+    def __str__(self) -> str:
+        return f"{self.project_id} {self.key}"
+
+    @property
+    def answer(self) -> Answer:
+        return Answer(self.body, self.status, self.headers)
+
+
+def key_of(request: Request) -> str | None:
+    """The request's key. Raises InvalidInput for one that isn't 1–255 visible ASCII characters."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not _KEY.fullmatch(key):
+        reason = "must be 1 to 255 visible ASCII characters, such as a UUID"
+        hint = "Make one for every change, and send it again only with the same request."
+        raise errors.InvalidInput([{"path": "Idempotency-Key", "reason": reason, "hint": hint}])
+    return key
+
+
+def derived_id(request: Request) -> ObjectId:
+    """The id of a document to be created: from owner and key, so that a repeat finds the first."""
+    key = key_of(request)
+    if key is None:
+        return ObjectId()
+    return ObjectId(hashlib.sha256(f"{request.user.pk}\0{key}".encode()).digest()[:12])
+
+
+def once(request: Request, project_id: str, work: Callable[[], Answer]) -> Answer:
+    """Make a change of a project, or of what belongs to it; a repeat gets the first's answer.
+
+    The key is looked up before `work` checks any precondition. An answer that is an error isn't
+    kept. Raises KeyReused for a key that was sent with another request.
+    """
+    key = key_of(request)
+    if key is None:
+        return history.change(work)
+
+    def keyed() -> Answer:
+        kept = KeptAnswer.objects.filter(
+            project_id=project_id, user_id=str(request.user.pk), key=key
+        ).first()
+        if kept is None:
+            return _keep(request, project_id, key, work())
+        if kept.fingerprint != _fingerprint(request):
+            raise errors.KeyReused(
+                "This Idempotency-Key came with another request before. Make a new one for every "
+                "change; send one again only with the very same request."
+            )
+        return kept.answer
+
+    return history.change(keyed)
+
+
+def _keep(request: Request, project_id: str, key: str, answer: Answer) -> Answer:
+    KeptAnswer(
+        id=resilience.change_id(),
+        project_id=project_id,
+        user_id=str(request.user.pk),
+        key=key,
+        fingerprint=_fingerprint(request),
+        status=answer.status,
+        headers=dict(answer.headers),
+        body=answer.body,
+        created_at=now(),
+    ).save(force_insert=True)
+    return answer
+
+
+def _fingerprint(request: Request) -> bytes:
+    """What makes two requests the same: user, method, path, content type and body."""
+    content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    parts = (str(request.user.pk), request.method, request.get_full_path(), content_type)
+    return hashlib.sha256("\0".join(map(str, parts)).encode() + b"\0" + request.body).digest()

@@ -1,0 +1,26 @@
+"""`manage.py create_token USER`"""
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from snipix.accounts import Token
+from snipix.times import now
+
+
+class Command(BaseCommand):
+    help = "Make a bearer token for a user and print it: the only time that it can be read."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("user", help="the user's name")
+        parser.add_argument("--name", default="", help="what the token is for")
+        parser.add_argument("--days", type=int, help="it expires after so many days")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        user = get_user_model().objects.filter(username=options["user"]).first()
+        if user is None:
+            raise CommandError(f"There is no user {options['user']!r}; see createsuperuser.")
+        expires_at = now() + timedelta(days=options["days"]) if options["days"] else None
+        self.stdout.write(Token.issue(user, options["name"], expires_at))

@@ -1,0 +1,21 @@
+"""Bring the database up to date."""
+
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandParser
+
+
+class Command(BaseCommand):
+    """What has to be done once before a new version of Snipix serves; harmless when repeated."""
+
+    help = "Bring the database up to date: migrations, indexes and, with --demo, the demo project."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--demo", action="store_true", help="load the demo project as well")
+
+    def handle(self, **options: Any) -> None:
+        call_command("migrate", interactive=False, stdout=self.stdout)
+        call_command("ensure_indexes", stdout=self.stdout)
+        if options["demo"]:
+            call_command("load_demo", stdout=self.stdout)

@@ -1,0 +1,95 @@
+"""Metrics for Prometheus, right with several gunicorn workers.
+
+gunicorn's configuration sets PROMETHEUS_MULTIPROC_DIR before this module is imported; every
+process then counts in files of its own, and an answer adds them up.
+"""
+
+import hmac
+import os
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.multiprocess import MultiProcessCollector
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+)
+
+WRITE_CONFLICT = 112
+_MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR" in os.environ
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
+
+REQUEST_SECONDS = Histogram(
+    "snipix_request_seconds",
+    "Time from a request to its answer.",
+    ["method", "route", "status"],
+    buckets=_BUCKETS,
+)
+OPERATION_SECONDS = Histogram(
+    "snipix_operation_seconds",
+    "Time of a database operation.",
+    ["command", "outcome"],
+    buckets=_BUCKETS,
+)
+TRANSACTIONS = Counter("snipix_transactions", "Changes, by how they ended.", ["outcome"])
+TRANSACTION_RETRIES = Counter(
+    "snipix_transaction_retries", "Attempts of changes that were repeated, by why.", ["reason"]
+)
+
+
+def observe_request(method: str, route: str, status: int, seconds: float) -> None:
+    """Count an answered request under its route's name: raw paths would never end."""
+    labels = (method if method in _METHODS else "other", route, f"{status // 100}xx")
+    REQUEST_SECONDS.labels(*labels).observe(seconds)
+
+
+def write_error(event: CommandSucceededEvent) -> int | None:
+    """Tell the code of a write that was refused inside a reply that says `ok`."""
+    errors = event.reply.get("writeErrors")
+    return errors[0].get("code") if errors else None
+
+
+class OperationMetrics(CommandListener):
+    """Count and time the operations that are sent to the database."""
+
+    def started(self, event: CommandStartedEvent) -> None:
+        pass
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        _observe(event, "ok" if write_error(event) is None else "refused")
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        _observe(event, "conflict" if event.failure.get("code") == WRITE_CONFLICT else "failed")
+
+
+def _observe(event: CommandSucceededEvent | CommandFailedEvent, outcome: str) -> None:
+    seconds = event.duration_micros / 1_000_000
+    OPERATION_SECONDS.labels(event.command_name, outcome).observe(seconds)
+
+
+@require_safe
+def metrics_view(request: HttpRequest) -> HttpResponse:
+    """Answer all metrics, to whoever shows METRICS_TOKEN where one is set."""
+    if not _is_allowed(request):
+        return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
+    return HttpResponse(generate_latest(_registry()), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _is_allowed(request: HttpRequest) -> bool:
+    expected = f"Bearer {settings.METRICS_TOKEN}".encode()
+    sent = request.headers.get("Authorization", "").encode()
+    return not settings.METRICS_TOKEN or hmac.compare_digest(sent, expected)
+
+
+def _registry() -> CollectorRegistry:
+    if not _MULTIPROCESS:
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry

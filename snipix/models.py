@@ -1,0 +1,8 @@
+"""The models that every app shares, where Django looks for them."""
+
+from snipix.accounts import Token
+from snipix.audit import AuditEntry
+from snipix.history import Revision
+from snipix.idempotency import KeptAnswer
+
+__all__ = ["AuditEntry", "KeptAnswer", "Revision", "Token"]

@@ -1,0 +1,116 @@
+"""What the API's description shares: headers, problems, and the schemas of typed states."""
+
+from typing import Any
+
+import msgspec
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+
+_states: dict[str, dict[str, Any]] = {}
+
+IF_MATCH = OpenApiParameter(
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    required=True,
+    description="The ETag of the version that the change was made on.",
+)
+IF_MATCH_OPTIONAL = OpenApiParameter(
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="The ETag of the version that the change was made on; optional here.",
+)
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="Sent again with the same key, the change takes effect once and is answered alike.",
+)
+CURSOR = OpenApiParameter("cursor", str, description="`next` of the page before.")
+PAGE_SIZE = OpenApiParameter("page_size", OpenApiTypes.INT, description="Documents on a page.")
+
+_PROBLEMS = {
+    400: "The input isn't valid: `errors` name path, reason and what to do.",
+    401: "No valid token.",
+    404: "There is no such document, or it isn't yours.",
+    409: "The id is taken.",
+    412: "The document was changed meanwhile: `current` has version and ETag.",
+    413: "The body is too large.",
+    422: "The idempotency key was used for another request.",
+    428: "`If-Match` is missing.",
+}
+
+
+class BearerScheme(OpenApiAuthenticationExtension):
+    """Tokens of accounts mode (RFC 6750)."""
+
+    target_class = "snipix.accounts.TokenAuthentication"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer"}
+
+
+class NoScheme(OpenApiAuthenticationExtension):
+    """Anonymous mode: nothing to send."""
+
+    target_class = "snipix.accounts.AnonymousOwnerAuthentication"
+    name: list[str] = []
+
+    def get_security_definition(self, auto_schema: Any) -> list[dict[str, str]]:
+        return []
+
+
+class ProblemItem(msgspec.Struct):
+    """One thing that is wrong with the input."""
+
+    path: str
+    reason: str
+    hint: str
+
+
+class CurrentVersion(msgspec.Struct):
+    """Where the document is by now."""
+
+    version: int
+    etag: str
+
+
+class ProblemDocument(msgspec.Struct):
+    """Why a request wasn't carried out (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list[ProblemItem] | None = None
+    current: CurrentVersion | None = None
+
+
+def struct(type_: type[msgspec.Struct]) -> dict[str, Any]:
+    """The schema of a typed struct, for `extend_schema`; its parts become components."""
+    template = "#/components/schemas/{name}"
+    (schema,), components = msgspec.json.schema_components([type_], ref_template=template)
+    _states.update(components)
+    return schema
+
+
+def problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
+    """The errors that an operation answers, as problem documents."""
+    return {
+        (status, "application/problem+json"): OpenApiResponse(
+            struct(ProblemDocument), _PROBLEMS[status]
+        )
+        for status in statuses
+    }
+
+
+def add_state_schemas(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Add the components that `struct` has collected (a hook of drf-spectacular)."""
+    schemas = result.setdefault("components", {}).setdefault("schemas", {})
+    result["components"]["schemas"] = dict(sorted({**schemas, **_states}.items()))
+    return result

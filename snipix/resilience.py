@@ -1,0 +1,203 @@
+"""One runner for all that changes the database: it knows what may be tried again, and how often.
+
+- A write conflict is no failure: somebody else was faster. The whole is run again, with jitter,
+  until the request's deadline.
+- A transient failure (the network, a new primary) is tried three times, with exponential backoff.
+- A commit whose outcome is unknown is sent again; MongoDB knows it by its transaction number. A
+  server that doesn't (it was restarted) is asked whether the change's revision is there.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from bson import ObjectId
+from django.conf import settings
+from django.db import DatabaseError, IntegrityError, connection
+from pymongo.client_session import ClientSession
+from pymongo.errors import ConnectionFailure, PyMongoError
+from pymongo.errors import ServerSelectionTimeoutError as NoServer
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+from tenacity import RetryCallState, Retrying
+from tenacity.wait import wait_random_exponential
+
+from snipix import errors, metrics
+
+T = TypeVar("T")
+
+ATTEMPTS = 3
+_MAJORITY = WriteConcern("majority", j=True)
+_WRITE_CONFLICT = 112
+_conflict_wait = wait_random_exponential(multiplier=0.004, max=0.25)
+_failure_wait = wait_random_exponential(multiplier=0.1, max=2)
+_change_id: ContextVar[ObjectId | None] = ContextVar("change_id", default=None)
+
+
+class WriteConflict(Exception):
+    """Another writer was faster; run the whole again on what there is now."""
+
+
+class CommitUnknown(Exception):
+    """The connection broke during the commit, and the server can't say what became of it."""
+
+
+def change_id() -> ObjectId:
+    """The id of the change that runs: made before its first attempt and the same in all of them."""
+    current = _change_id.get()
+    if current is None:
+        raise RuntimeError("documents are changed within history.change() only")
+    return current
+
+
+def transaction(work: Callable[[], T], *, is_committed: Callable[[ObjectId], bool]) -> T:
+    """Run `work` in a transaction, again where a repeat is safe, until it is committed.
+
+    Raises what `work` raises for good, and DatabaseUnavailable, Overloaded or OutcomeUnknown.
+    """
+    if _change_id.get() is not None:
+        return work()
+    reset = _change_id.set(ObjectId())
+    try:
+        return _Run(work, is_committed).result()
+    finally:
+        _change_id.reset(reset)
+
+
+class _Run:
+    """The attempts at one transaction."""
+
+    def __init__(self, work: Callable[[], T], is_committed: Callable[[ObjectId], bool]) -> None:
+        self.work = work
+        self.is_committed = is_committed
+        self.deadline = time.monotonic() + settings.REQUEST_DEADLINE
+        self.failures = 0
+        self.doubtful: list[Any] = []  # the result of an attempt whose commit is in doubt
+
+    def result(self) -> Any:
+        retrying = Retrying(
+            retry=self._may_retry, wait=self._wait, stop=self._is_over, reraise=True
+        )
+        try:
+            result = retrying(self._attempt)
+        except Exception as error:
+            # A commit in doubt may have landed late, and made the next attempt fail on it.
+            if not (self.doubtful and self._has_landed()):
+                metrics.TRANSACTIONS.labels("failed").inc()
+                raise self._translated(error) from error
+            result = self.doubtful[-1]
+        metrics.TRANSACTIONS.labels("committed").inc()
+        return result
+
+    def _has_landed(self) -> bool:
+        with suppress(DatabaseError, PyMongoError):
+            return self.is_committed(change_id())
+        return False
+
+    def _attempt(self) -> Any:
+        if self.doubtful and self.is_committed(change_id()):
+            return self.doubtful[-1]
+        session = _begin()
+        try:
+            result = self.work()
+            self._commit(session, result)
+            return result
+        finally:
+            _end(session)
+
+    def _commit(self, session: ClientSession, result: Any) -> None:
+        """Commit, repeating it while the outcome is unknown: a repeat of a commit is safe."""
+        is_doubtful = False
+        while True:
+            try:
+                return session.commit_transaction()
+            except PyMongoError as error:
+                is_doubtful |= error.has_error_label("UnknownTransactionCommitResult")
+                if not is_doubtful:
+                    raise
+                self.doubtful.append(result)
+                if isinstance(error, ConnectionFailure) and time.monotonic() < self.deadline:
+                    metrics.TRANSACTION_RETRIES.labels("commit").inc()
+                    time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 - jitter
+                    continue
+                raise CommitUnknown from error
+
+    def _may_retry(self, state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        reason = _reason(error)
+        if reason == "failure":
+            # Looking for a server has waited as long as it may: once is enough.
+            self.failures += ATTEMPTS if isinstance(_cause(error), NoServer) else 1
+        if reason:
+            metrics.TRANSACTION_RETRIES.labels(reason).inc()
+        return bool(reason)
+
+    def _is_over(self, state: RetryCallState) -> bool:
+        return self.failures >= ATTEMPTS or time.monotonic() >= self.deadline
+
+    def _wait(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        wait = _conflict_wait if _reason(error) == "conflict" else _failure_wait
+        return wait(state)
+
+    def _translated(self, error: Exception) -> Exception:
+        """The error as the caller should see it."""
+        match _reason(error):
+            case "conflict":
+                return errors.Overloaded(
+                    "Your change was not saved: too many changes of this document came at once. "
+                    "Send it again."
+                )
+            case "failure" | "unknown" if self.doubtful:
+                return errors.OutcomeUnknown(
+                    "The connection to the database broke while your change was being saved. "
+                    "Send it again with the same Idempotency-Key: it takes effect once."
+                )
+            case "failure":
+                return errors.DatabaseUnavailable(
+                    "Your change was not saved: the database can't be reached. Everything saved "
+                    "before is safe; try again in a few seconds."
+                )
+        return error
+
+
+def _begin() -> ClientSession:
+    """Start a transaction that the ORM's operations of this thread join."""
+    connection.ensure_connection()
+    session = connection.connection.start_session()
+    session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=_MAJORITY)
+    connection.session = session
+    connection.in_atomic_block_mongo = True
+    return session
+
+
+def _end(session: ClientSession) -> None:
+    connection.session = None
+    connection.in_atomic_block_mongo = False
+    session.end_session()  # aborts what wasn't committed
+
+
+def _reason(error: BaseException | None) -> str:
+    """Why an attempt may be repeated: conflict, failure, unknown; empty if it may not."""
+    cause = _cause(error)
+    if isinstance(error, WriteConflict | IntegrityError):
+        # Two racing inserts. The next attempt sees the other's document, and says what it means.
+        return "conflict"
+    if isinstance(error, CommitUnknown):
+        return "unknown"
+    if not isinstance(cause, PyMongoError):
+        return ""
+    if getattr(cause, "code", None) == _WRITE_CONFLICT:
+        return "conflict"
+    is_transient = isinstance(cause, ConnectionFailure) or cause.has_error_label(
+        "TransientTransactionError"
+    )
+    return "failure" if is_transient else ""
+
+
+def _cause(error: BaseException | None) -> BaseException | None:
+    """The driver's error beneath Django's."""
+    return error.__cause__ if isinstance(error, DatabaseError) and error.__cause__ else error

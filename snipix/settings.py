@@ -1,0 +1,248 @@
+"""Settings of Snipix: one file; whatever differs between places is an environment variable.
+
+`.env.example` documents every variable. `snipix/checks.py` judges them at start.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pymongo.monitoring import CommandListener
+
+from snipix import environment as env
+from snipix import logs, metrics
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env.load(BASE_DIR / ".env")
+
+DEBUG = env.flag("DEBUG", False)
+SECRET_KEY = env.text("SECRET_KEY", "unset" if not DEBUG else "only-for-debugging")
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-us"
+USE_I18N = True
+
+# --- Snipix itself ---------------------------------------------------------------------------
+
+SNIPIX_AUTH = env.choice("SNIPIX_AUTH", "anonymous", ("anonymous", "accounts"))
+MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 8 * 1024 * 1024, at_least=64 * 1024)
+MAX_STATE_BYTES = 15 * 1024 * 1024  # as BSON; MongoDB refuses documents above 16 MiB
+PAGE_SIZE = env.integer("PAGE_SIZE", 50, at_least=1)
+PAGE_SIZE_MAX = env.integer("PAGE_SIZE_MAX", 200, at_least=1)
+REQUEST_DEADLINE = env.seconds("REQUEST_DEADLINE", 20, at_least=1)
+SLOW_OPERATION_MS = env.integer("SLOW_OPERATION_MS", 200, at_least=1)
+TRASH_RETENTION_DAYS = env.integer("TRASH_RETENTION_DAYS", 30, at_least=1)
+AUDIT_RETENTION_DAYS = env.integer("AUDIT_RETENTION_DAYS", 365, at_least=1)
+IDEMPOTENCY_RETENTION_DAYS = env.integer("IDEMPOTENCY_RETENTION_DAYS", 30, at_least=1)
+METRICS_TOKEN = env.text("METRICS_TOKEN")
+WEB_CONCURRENCY = env.integer("WEB_CONCURRENCY", 2, at_least=1)  # gunicorn's workers …
+WEB_THREADS = env.integer("WEB_THREADS", 8, at_least=1)  # … and the threads of each
+
+# --- MongoDB ---------------------------------------------------------------------------------
+
+MONGODB_URI = env.text("MONGODB_URI")
+MONGODB_DATABASE = env.text("MONGODB_DATABASE", "snipix")
+MONGODB_MIN_POOL_SIZE = env.integer("MONGODB_MIN_POOL_SIZE", 10)
+MONGODB_MAX_POOL_SIZE = env.integer("MONGODB_MAX_POOL_SIZE", 20, at_least=1)
+MONGODB_TIMEOUT = env.seconds("MONGODB_TIMEOUT", 3, at_least=0.1)
+MONGODB_SOCKET_TIMEOUT = env.seconds("MONGODB_SOCKET_TIMEOUT", 15, at_least=0.1)
+
+_listeners: list[CommandListener] = [
+    logs.OperationLog(SLOW_OPERATION_MS),
+    metrics.OperationMetrics(),
+]
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": {
+        "ENGINE": "django_mongodb_backend",
+        # A URI that can't be reached rather than none, so that commands which need no database run.
+        "HOST": MONGODB_URI or "mongodb://127.0.0.1:27017/",
+        "NAME": MONGODB_DATABASE,
+        "OPTIONS": {
+            "w": "majority",
+            "journal": True,
+            "readConcernLevel": "majority",
+            "minPoolSize": MONGODB_MIN_POOL_SIZE,
+            "maxPoolSize": MONGODB_MAX_POOL_SIZE,
+            "waitQueueTimeoutMS": int(MONGODB_TIMEOUT * 1000),
+            "serverSelectionTimeoutMS": int(MONGODB_TIMEOUT * 1000),
+            "connectTimeoutMS": int(MONGODB_TIMEOUT * 1000),
+            "socketTimeoutMS": int(MONGODB_SOCKET_TIMEOUT * 1000),
+            "appname": "snipix",
+            "event_listeners": _listeners,
+        },
+    }
+}
+DATABASE_ROUTERS = ["django_mongodb_backend.routers.MongoRouter"]
+DEFAULT_AUTO_FIELD = "django_mongodb_backend.fields.ObjectIdAutoField"
+MIGRATION_MODULES = {
+    "admin": "snipix.contrib_migrations.admin",
+    "auth": "snipix.contrib_migrations.auth",
+    "contenttypes": "snipix.contrib_migrations.contenttypes",
+}
+
+# --- Redis -----------------------------------------------------------------------------------
+
+REDIS_URL = env.text("REDIS_URL")
+REDIS_TIMEOUT = env.seconds("REDIS_TIMEOUT", 0.3, at_least=0.01)
+CACHE_TTL = env.integer("CACHE_TTL", 300, at_least=1)
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "TIMEOUT": CACHE_TTL,
+        "KEY_PREFIX": "snipix",
+        "OPTIONS": {
+            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",  # never pickle
+            "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT,
+            "SOCKET_TIMEOUT": REDIS_TIMEOUT,
+        },
+    }
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "TIMEOUT": CACHE_TTL}
+}
+
+# --- Applications ----------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "snipix.apps.SnipixConfig",
+    "projects",
+    "timelines",
+    "snipix.apps.MongoAdminConfig",
+    "snipix.apps.MongoAuthConfig",
+    "snipix.apps.MongoContentTypesConfig",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_mongodb_backend",
+    "corsheaders",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+MIDDLEWARE = [
+    "snipix.logs.RequestMiddleware",
+    "snipix.health.ProbeMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "snipix.wire.BodyLimitMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "snipix.urls"
+WSGI_APPLICATION = "snipix.wsgi.application"
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "snipix" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTHENTICATION_BACKENDS = ["snipix.accounts.PlainQueryBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = True  # so that no collectstatic is needed; production may still run it
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+
+# --- Web security ----------------------------------------------------------------------------
+
+HTTPS = env.flag("HTTPS", False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 31_536_000 if HTTPS else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^health/"]  # probes speak plain HTTP to the process itself
+if env.flag("BEHIND_PROXY", False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0)
+
+CORS_ALLOWED_ORIGINS = env.words(
+    "CORS_ALLOWED_ORIGINS", "http://localhost:3000,http://127.0.0.1:3000"
+)
+CORS_ALLOW_CREDENTIALS = True
+CORS_ALLOW_HEADERS = [
+    "accept",
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "if-match",
+    "if-none-match",
+    "prefer",
+    "range",
+    "x-client-id",
+    "x-request-id",
+]
+CORS_EXPOSE_HEADERS = [
+    "ETag",
+    "Location",
+    "Retry-After",
+    "X-Request-ID",
+    "Age",
+    "X-Snipix-Stale",
+    "Preference-Applied",
+    "Content-Range",
+    "RateLimit",
+    "RateLimit-Policy",
+]
+
+# --- The API ---------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": (
+        ["snipix.accounts.AnonymousOwnerAuthentication"]
+        if SNIPIX_AUTH == "anonymous"
+        else [
+            "snipix.accounts.TokenAuthentication",
+            "rest_framework.authentication.SessionAuthentication",
+        ]
+    ),
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["snipix.wire.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["snipix.wire.JSONRenderer", "snipix.wire.BrowsableRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "snipix.errors.exception_handler",
+    "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
+    "URL_FORMAT_OVERRIDE": None,
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Snipix",
+    "DESCRIPTION": "Projects, timelines and their whole history, for editors of video.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "snipix.openapi.add_state_schemas",
+    ],
+}
+
+# --- Logs ------------------------------------------------------------------------------------
+
+LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
+LOG_FORMAT = env.choice("LOG_FORMAT", "json", ("json", "console"))
+LOGGING = logs.configuration(LOG_LEVEL, LOG_FORMAT)

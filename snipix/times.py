@@ -1,0 +1,17 @@
+"""Times as Snipix keeps and writes them: UTC, to the millisecond."""
+
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """The time in UTC, cut to the millisecond that MongoDB keeps: what is answered is stored."""
+    return cut(datetime.now(UTC))
+
+
+def cut(time: datetime) -> datetime:
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)
+
+
+def write(time: datetime) -> str:
+    """RFC 3339 in UTC with `Z`, to the millisecond."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,23 @@
+"""All addresses. The API answers with and without a trailing slash, and never redirects."""
+
+from django.contrib import admin
+from django.urls import include, path, re_path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+
+from snipix import health, metrics
+
+urlpatterns = [
+    path("api/v1/", include("projects.urls")),
+    path("api/v1/", include("timelines.urls")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(), name="docs"),
+    path("api/redoc/", SpectacularRedocView.as_view(), name="redoc"),
+    re_path(r"^health/live/?$", health.live, name="health-live"),
+    re_path(r"^health/ready/?$", health.ready, name="health-ready"),
+    re_path(r"^metrics/?$", metrics.metrics_view, name="metrics"),
+    path("admin/", admin.site.urls),
+    path("", RedirectView.as_view(url="/api/docs/"), name="root"),
+]
+handler404 = "snipix.errors.page_not_found"
+handler500 = "snipix.errors.server_error"

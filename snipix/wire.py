@@ -1,0 +1,106 @@
+"""Bodies in and bytes out: what is read from a request, and how an answer is written."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from rest_framework import parsers, renderers
+from rest_framework.request import Request
+
+from snipix import errors, states
+
+encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+class BodyLimitMiddleware:
+    """Refuse bodies that are too large, or don't say how large they are, before reading them."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        error = _body_error(request)
+        return errors.problem_response(error, request) if error else self.get_response(request)
+
+
+def _body_error(request: HttpRequest) -> errors.SnipixError | None:
+    if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
+        return errors.LengthRequired("Send the body with Content-Length, not in chunks.")
+    size, limit = request.headers.get("Content-Length") or "0", settings.MAX_BODY_BYTES
+    if size.isdigit() and int(size) > limit:
+        return errors.BodyTooLarge(
+            f"The body has {int(size):,} bytes; at most {limit:,} are taken.",
+            bytes=int(size),
+            limit=limit,
+        )
+    return None
+
+
+class StrictJSONParser(parsers.BaseParser):
+    """JSON as RFC 8259 says, in limits: the body as it is, checked, for whoever decodes it."""
+
+    media_type = "application/json"
+
+    def parse(
+        self,
+        stream: Any,
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        return states.decode_free(stream.read())
+
+
+class RawJSONParser(StrictJSONParser):
+    """JSON that the view decodes itself, straight into a typed state."""
+
+    def parse(
+        self,
+        stream: Any,
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        return stream.read()
+
+
+class JSONRenderer(renderers.JSONRenderer):
+    """JSON as bytes: what is encoded already passes through."""
+
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        if data is None:
+            return b""
+        return data if isinstance(data, bytes) else encode(data)
+
+
+class BrowsableRenderer(renderers.BrowsableAPIRenderer):
+    """The API for people: pages whose forms send what they edit under the ETag they were read at."""
+
+    template = "snipix/browsable.html"
+
+    def get_default_renderer(self, view: Any) -> renderers.BaseRenderer:
+        return _IndentedRenderer()
+
+    def get_raw_data_form(self, data: Any, view: Any, method: str, request: Request) -> Any:
+        # What is shown comes as bytes; the form fills itself from the same.
+        return super().get_raw_data_form(
+            msgspec.json.decode(data) if isinstance(data, bytes) and data else data,
+            view,
+            method,
+            request,
+        )
+
+
+class _IndentedRenderer(JSONRenderer):
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        return msgspec.json.format(super().render(data) or b"null", indent=2)

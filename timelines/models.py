@@ -1,0 +1,64 @@
+"""The timeline of a project: one document each, since states reach megabytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from django.db import models
+from django_mongodb_backend.fields import ArrayField
+from pymongo import ASCENDING, IndexModel
+
+from projects.models import Project
+from snipix.documents import BsonField, Document
+from timelines import state
+from timelines.state import TimelineState
+
+
+class Timeline(Document):
+    """A timeline. It shares its ObjectId with its project, so that there can't be two."""
+
+    kind = "timeline"
+    state_type = TimelineState
+    collection_indexes: ClassVar[Sequence[IndexModel]] = (
+        IndexModel([("projectId", ASCENDING)], unique=True),
+    )
+
+    layers = BsonField(default=list)
+    playhead_time = models.FloatField(db_column="playheadTime", default=0.0)
+    zoom = models.FloatField(default=1.0)
+    duration = models.FloatField(default=0.0)
+    markers = BsonField(default=list)
+    selected_clips = ArrayField(
+        models.CharField(max_length=200), db_column="selectedClips", default=list
+    )
+    is_playing = models.BooleanField(db_column="isPlaying", default=False)
+    is_snapping = models.BooleanField(db_column="isSnapping", default=True)
+    fps_num = models.PositiveIntegerField(db_column="fpsNum", default=30)
+    fps_den = models.PositiveIntegerField(db_column="fpsDen", default=1)
+    metadata = BsonField(default=dict)
+
+    class Meta(Document.Meta):
+        db_table = "timelines"
+
+    def __str__(self) -> str:
+        return f"timeline of {self.project_id}"
+
+    @classmethod
+    def of(cls, project: Project) -> Timeline:
+        """The timeline of a project: empty, at version 0, as long as none was saved."""
+        found = cls.objects.filter(pk=project.pk).first()
+        return found or cls(
+            id=project.pk,
+            project_id=project.project_id,
+            user_id=project.user_id,
+            created_by=project.created_by,
+            created_at=project.created_at,
+            updated_at=project.created_at,
+        )
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The timeline in numbers, as the project embeds it."""
+        saved_at = self.updated_at if self.version else None
+        return {"version": self.version, **state.summarise(self.state), "saved_at": saved_at}

@@ -1,0 +1,37 @@
+"""What is done with timelines.
+
+These functions take part in a change: they are called within `history.change`, on documents that
+were read within it.
+"""
+
+from projects.models import Project
+from snipix import history
+from snipix.accounts import Actor
+from timelines.models import Timeline
+from timelines.state import TimelineState
+
+
+def save_timeline(
+    project: Project,
+    timeline: Timeline,
+    state: TimelineState,
+    *,
+    actor: Actor,
+    description: str = "",
+    change_summary: str = "",
+) -> bool:
+    """Make `state` the timeline's next version, and the project's summary show it.
+
+    Returns False for a state that is equal to the current one: no version is made of it.
+    """
+    is_new = history.write(
+        timeline,
+        state,
+        action="save",
+        actor=actor,
+        description=description,
+        change_summary=change_summary,
+    )
+    if is_new:
+        project.note_timeline(timeline.summary)
+    return is_new

@@ -1,0 +1,87 @@
+"""`/api/v1/projects/{id}/timeline/`"""
+
+from typing import Any
+
+import msgspec
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from projects.models import Project
+from snipix import api, etags, openapi, times, wire
+from snipix.idempotency import Answer
+from timelines import services, state
+from timelines.models import Timeline
+
+
+class TimelineRead(state.TimelineState, frozen=True, kw_only=True):
+    """A timeline's state, with its version and when that was saved beside its fields."""
+
+    version: int = 0
+    updated_at: str = ""
+
+
+class TimelineSaved(msgspec.Struct):
+    """What saving a timeline answers."""
+
+    version: int
+    etag: str
+    updated_at: str
+    warnings: list[state.StateWarning]
+
+
+class TimelineViewSet(api.DocumentViewSet):
+    """A project's timeline: layers, clips, keyframes and markers."""
+
+    parser_classes = (wire.RawJSONParser,)
+
+    def get_project(self) -> Project:
+        return Project.objects.in_hands_of(self.actor.user_id, self.kwargs["project_id"])
+
+    @extend_schema(responses={200: openapi.struct(TimelineRead), 304: None, **openapi.problems(404)})
+    def retrieve(self, request: Request, project_id: str) -> Response:
+        """Read the timeline. One that was never saved is empty, and at version 0."""
+        timeline = Timeline.of(self.get_project())
+        return self.answer_read(timeline.etag, lambda: _encode(timeline))
+
+    @extend_schema(
+        parameters=[openapi.IF_MATCH, openapi.IDEMPOTENCY_KEY],
+        request={"application/json": openapi.struct(state.Save)},
+        responses={
+            200: openapi.struct(TimelineSaved),
+            **openapi.problems(400, 404, 412, 413, 422, 428),
+        },
+    )
+    def update(self, request: Request, project_id: str) -> Response:
+        """Save the timeline as a whole; a new version, unless nothing has changed."""
+        new, description, change_summary = state.parse_save(request.data)
+        warnings = state.warnings(new)
+
+        def work() -> Answer:
+            project = self.get_project()
+            timeline = Timeline.of(project)
+            etags.require_match(request, timeline.etag)
+            services.save_timeline(
+                project,
+                timeline,
+                new,
+                actor=self.actor,
+                description=description,
+                change_summary=change_summary,
+            )
+            return _saved(timeline, warnings)
+
+        return self.answer_change(project_id, work)
+
+
+def _encode(timeline: Timeline) -> bytes:
+    fields: dict[str, Any] = msgspec.structs.asdict(timeline.state)
+    updated_at = times.write(timeline.updated_at)
+    return wire.encode({**fields, "version": int(timeline.version), "updated_at": updated_at})
+
+
+def _saved(timeline: Timeline, warnings: list[state.StateWarning]) -> Answer:
+    saved = TimelineSaved(
+        int(timeline.version), str(timeline.etag), times.write(timeline.updated_at), warnings
+    )
+    return Answer(wire.encode(saved))
