@@ -37,8 +37,6 @@ def no_timeline() -> dict[str, Any]:
     }
 
 
-
-
 class ProjectQuerySet(DocumentQuerySet):
     def visible_to(self, user_id: str) -> Self:
         """What somebody owns or was given."""
@@ -98,8 +96,8 @@ class Project(Document):
     timeline_state = BsonField(db_column="timelineState", default=no_timeline, editable=False)
     """The timeline in numbers; not part of the project's own versions."""
 
-    objects = LiveProjects()
-    everything = AllProjects()
+    objects: ClassVar[LiveProjects] = LiveProjects()
+    everything: ClassVar[AllProjects] = AllProjects()
 
     class Meta(Document.Meta):
         db_table = "projects"
@@ -110,7 +108,7 @@ class Project(Document):
     @property
     def etag(self) -> ETag:
         summary = int(self.timeline_state["version"])
-        return ETag.of(self.version, self.digest, self.representation, summary)
+        return ETag.of(self.version, bytes(self.digest), self.representation, summary)
 
     @property
     def purge_after(self) -> datetime | None:
@@ -124,8 +122,8 @@ class Project(Document):
         Raises NotFound if the project went to the trash meanwhile.
         """
         self.timeline_state, self.updated_at = summary, now()
-        fields = [self._meta.get_field(name) for name in ("timeline_state", "updated_at")]
-        if not self._update_if({"isDeleted": False}, self._stored(fields)):
+        values = self._stored(("timeline_state", "updated_at"))
+        if not self._update_if({"isDeleted": False}, values):
             raise errors.NotFound(f"Project {self.project_id!r} is in the trash.")
 
     def purge(self, *, actor: Actor = SYSTEM) -> None:

@@ -41,6 +41,7 @@ class ProjectSerializer(api.DocumentSerializer):
         rf"^{api.PROJECT_ID}\Z",
         source="project_id",
         required=False,
+        trim_whitespace=False,
         help_text="May be chosen when the project is created; made otherwise. Never changes.",
     )
     etag = serializers.CharField(read_only=True, help_text="For `If-Match`, as in the header.")

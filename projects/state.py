@@ -9,7 +9,7 @@ from snipix.states import Struct
 Status = Literal["active", "archived"]
 
 
-class ProjectState(Struct):
+class ProjectState(Struct, frozen=True, kw_only=True):
     """A project at one version."""
 
     name: Annotated[str, Meta(min_length=1, max_length=500)]

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
-from django.contrib.auth.models import AbstractBaseUser, Group, Permission
+from django.contrib.auth.models import Group, Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.http import HttpRequest
@@ -80,9 +79,7 @@ class Token(models.Model):
     )
 
     id = ObjectIdAutoField(primary_key=True)
-    user = models.ForeignKey(
-        "auth.User", on_delete=models.CASCADE, db_column="userId", db_index=False
-    )
+    user = models.ForeignKey(User, on_delete=models.CASCADE, db_column="userId", db_index=False)
     name = models.CharField(max_length=100, blank=True)
     digest = models.CharField(max_length=64, editable=False)
     created_at = models.DateTimeField(db_column="createdAt", default=now, editable=False)
@@ -95,21 +92,20 @@ class Token(models.Model):
         return self.name or f"token of {self.created_at:%Y-%m-%d}"
 
     @classmethod
-    def issue(
-        cls, user: AbstractBaseUser, name: str = "", expires_at: datetime | None = None
-    ) -> str:
+    def issue(cls, user: User, name: str = "", expires_at: datetime | None = None) -> str:
         """Make a token and return it: the only time that it can be read."""
         secret = _PREFIX + secrets.token_urlsafe(32)
         cls.objects.create(user=user, name=name, digest=_digest(secret), expires_at=expires_at)
         return secret
 
-    @classmethod
-    def user_of(cls, secret: str) -> AbstractBaseUser | None:
+    @staticmethod
+    def user_of(secret: str) -> User | None:
         """The active user whom a token that hasn't expired belongs to."""
-        token = cls.objects.filter(digest=_digest(secret)).first()
-        if token is None or (token.expires_at and token.expires_at <= now()):
+        tokens = Token.objects.filter(digest=_digest(secret))
+        user_id, expires_at = tokens.values_list("user", "expires_at").first() or (None, None)
+        if user_id is None or (expires_at and expires_at <= now()):
             return None
-        return get_user_model().objects.filter(pk=token.user_id, is_active=True).first()
+        return User.objects.filter(pk=user_id, is_active=True).first()
 
 
 class AnonymousOwnerAuthentication(BaseAuthentication):

@@ -25,7 +25,7 @@ PROJECT_ID = r"[A-Za-z0-9_-]{1,64}"
 class MillisecondField(serializers.DateTimeField):
     """RFC 3339 in UTC with `Z`, to the millisecond."""
 
-    def to_representation(self, value: Any) -> str | None:
+    def to_representation(self, value: Any) -> Any:
         return times.write(value) if value else None
 
 

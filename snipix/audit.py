@@ -1,4 +1,4 @@
-"""The audit trail: who changed what, when, from where, in which request, from which version to which.
+"""The audit trail: who changed what, when, from where, in which request, between which versions.
 
 An entry commits with its change or not at all, holds no content, and outlives what it speaks of
 until its own retention ends.
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, ClassVar
 from django.conf import settings
 from django.db import models
 from django_mongodb_backend.fields import ObjectIdAutoField, ObjectIdField
-from django_mongodb_backend.managers import MongoManager
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from snipix import resilience
@@ -49,8 +48,6 @@ class AuditEntry(models.Model):
     client_id = models.CharField(max_length=64, db_column="clientId", blank=True)
     via = models.CharField(max_length=20)
     """api, admin or command."""
-
-    objects = MongoManager()
 
     class Meta:
         db_table = "audit_entries"

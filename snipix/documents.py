@@ -6,10 +6,10 @@ which version it is, and where it stands in its history. A state becomes the nex
 place only: `snipix.history.write`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-from django.db import connection, models
+from django.db import models
 from django_mongodb_backend.fields import ObjectIdAutoField
 from django_mongodb_backend.managers import MongoManager
 from django_mongodb_backend.query import wrap_database_errors
@@ -19,6 +19,7 @@ from pymongo import IndexModel
 from snipix import history, states
 from snipix.accounts import SYSTEM, Actor
 from snipix.etags import ETag
+from snipix.mongo import connection
 from snipix.times import now
 
 
@@ -34,6 +35,9 @@ class BsonField(models.Field):
 
     def db_type(self, connection: Any) -> str:
         return "object"
+
+
+_KEPT_BESIDE = ("updated_at", "is_deleted", "deleted_at")
 
 
 class DocumentQuerySet(MongoQuerySet):
@@ -80,11 +84,11 @@ class Document(models.Model):
     `objects` hides the trash, `everything` doesn't.
     """
 
-    kind: ClassVar[str]
+    kind: str
     """What it is, in revisions and audit entries."""
-    representation: ClassVar[str] = "1"
+    representation: str = "1"
     """The version of its JSON form: change it when the same state is written differently."""
-    state_type: ClassVar[type[states.Struct]]
+    state_type: type[states.Struct]
     collection_indexes: ClassVar[Sequence[IndexModel]] = ()
 
     id = ObjectIdAutoField(primary_key=True)
@@ -106,8 +110,8 @@ class Document(models.Model):
     )
     """The newest version whose revision holds its state whole."""
 
-    objects = LiveManager()
-    everything = EverythingManager()
+    objects: ClassVar[Any] = LiveManager()
+    everything: ClassVar[Any] = EverythingManager()
 
     class Meta:
         abstract = True
@@ -126,10 +130,10 @@ class Document(models.Model):
 
     @property
     def etag(self) -> ETag:
-        return ETag.of(self.version, self.digest or bytes(self.pk.binary), self.representation)
+        return ETag.of(self.version, bytes(self.digest) or self.pk.binary, self.representation)
 
     def delete(self, *, actor: Actor = SYSTEM) -> tuple[int, dict[str, int]]:  # type: ignore[override]
-        """Move to the trash, whatever the version is by now. Returns what Django's `delete` does."""
+        """Move to the trash, whatever the version is by now. Returns as Django's `delete` does."""
         self._set_trashed(True, "delete", actor)
         return 1, {self._meta.label: 1}
 
@@ -159,16 +163,17 @@ class Document(models.Model):
             return True
         return self._update_if({"version": version}, self._stored(self._historic_fields()))
 
-    def _historic_fields(self) -> list[models.Field]:
+    def _historic_fields(self) -> set[str]:
         """What a change sets: the state, and where it stands in its history."""
-        names = {*self.state_type.__struct_fields__, "updated_at", "version", "schema_version"}
-        names |= {"digest", "content_digest", "full_version", "is_deleted", "deleted_at"}
-        return [field for field in self._meta.concrete_fields if field.attname in names]
+        position = {"version", "digest", "content_digest", "full_version", "schema_version"}
+        return {*self.state_type.__struct_fields__, *position, *_KEPT_BESIDE}
 
-    def _stored(self, fields: Sequence[models.Field]) -> dict[str, Any]:
+    def _stored(self, names: Collection[str]) -> dict[str, Any]:
+        """What MongoDB keeps of some fields, by key."""
         return {
-            field.column: field.get_db_prep_save(getattr(self, field.attname), connection)
-            for field in fields
+            str(field.column): field.get_db_prep_save(getattr(self, field.attname), connection)
+            for field in self._meta.concrete_fields
+            if field.attname in names
         }
 
     @wrap_database_errors
@@ -181,4 +186,3 @@ class Document(models.Model):
             {"_id": self.pk, **condition}, {"$set": values}, session=connection.session
         )
         return result.matched_count == 1
-

@@ -17,7 +17,7 @@ from pymongo.errors import PyMongoError
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 from rest_framework.response import Response
 
-from snipix.states import InvalidState
+from snipix.states import InvalidState, join
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +152,13 @@ def as_snipix_error(exc: Exception) -> SnipixError | None:
                 headers["WWW-Authenticate"] = exc.auth_header  # type: ignore[attr-defined]
             return _from_status(exc.status_code, str(exc.detail), headers)
         case DatabaseError() | PyMongoError():
-            logger.error("database operation failed", exc_info=exc)
+            # Not the error itself: the driver's texts hold documents.
+            cause = exc.__cause__ or exc
+            logger.error(
+                "database operation failed: %s, code %s",
+                type(cause).__name__,
+                getattr(cause, "code", None),
+            )
             return DatabaseUnavailable(
                 "The database can't be reached at the moment. Everything saved before is safe; "
                 "try again in a few seconds."
@@ -208,9 +214,9 @@ def _flatten(detail: Any, path: str = "") -> Any:
         yield {"path": path, "reason": str(detail), "hint": "Send a value that fits this rule."}
     elif isinstance(detail, Mapping):
         for key, value in detail.items():
-            name = "" if key == "non_field_errors" else str(key)
-            yield from _flatten(value, f"{path}.{name}".strip("."))
+            step = "" if key == "non_field_errors" else key
+            yield from _flatten(value, join(path, step) if step != "" else path)
     else:
         nested = any(isinstance(item, Mapping) and item for item in detail)
         for index, item in enumerate(detail):
-            yield from _flatten(item, f"{path}[{index}]" if nested else path)
+            yield from _flatten(item, join(path, index) if nested else path)

@@ -54,7 +54,8 @@ from snipix import environment, logs, settings  # noqa: E402
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("snipix.start")
 _loaded = time.perf_counter()
 
-bind = environment.text("WEB_BIND", f"127.0.0.1:{environment.integer('SNIPIX_PORT', 8000)}")
+_port = environment.integer("SNIPIX_PORT", 8000)
+bind = environment.text("WEB_BIND", f"127.0.0.1:{_port}")
 worker_class = "gthread"
 workers = settings.WEB_CONCURRENCY
 threads = settings.WEB_THREADS
@@ -64,6 +65,8 @@ keepalive = 65  # longer than the 60 s after which load balancers usually drop a
 limit_request_line = 4094
 limit_request_fields = 60
 limit_request_field_size = 8190
+# gunicorn itself reads this variable too early for a .env file.
+forwarded_allow_ips = environment.text("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
 control_socket_disable = True
 logconfig_dict = logs.configuration(settings.LOG_LEVEL, settings.LOG_FORMAT)
 if os.access("/dev/shm", os.W_OK):  # noqa: S108 - the heartbeat must not wait for a disk

@@ -13,11 +13,12 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+import bson
 import zstandard
 from bson import ObjectId
+from django.conf import settings
 from django.db import models
 from django_mongodb_backend.fields import ObjectIdAutoField, ObjectIdField
-from django_mongodb_backend.managers import MongoManager
 from pymongo import ASCENDING, IndexModel
 
 from snipix import audit, errors, frames, resilience, states
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from snipix.documents import Document
 
 T = TypeVar("T")
+
+_MOST_BYTES_AS_BSON = 10
+"""Bytes of BSON for a byte of JSON, at worst: a list of digits, whose positions BSON spells out."""
 
 FULL_FRAME_EVERY = 200
 """Versions from one whole frame to the next: what a read of an old version decodes at most."""
@@ -66,8 +70,6 @@ class Revision(models.Model):
     """Bytes of the canonical state."""
     content_digest = models.BinaryField(db_column="contentDigest")
     digest = models.BinaryField()
-
-    objects = MongoManager()
 
     class Meta:
         db_table = "revisions"
@@ -110,6 +112,7 @@ def write(
     if content is None or (content == previous and trashed == document.is_deleted):
         return False
     before = document.version
+    _check_size(state, content)
     _advance(document, previous, content)
     if before == 0:
         document.created_at = document.updated_at
@@ -151,7 +154,7 @@ def verify(document: Document) -> int:
 
     Returns n. Raises HistoryDamaged, which names the first version that is wrong.
     """
-    digest, content, expected = bytes(document.pk.binary), b"", 0
+    digest, content, expected = document.pk.binary, b"", 0
     for revision in of(document).iterator(chunk_size=100):
         expected += 1
         if revision.version != expected:
@@ -174,9 +177,23 @@ def erase(document: Document, *, actor: Actor) -> None:
     audit.record(document, "purge", actor, from_version=document.version)
 
 
+def _check_size(state: states.Struct | None, content: bytes) -> None:
+    """Refuse what MongoDB couldn't hold: as BSON a state may be many times longer than as JSON."""
+    limit = settings.MAX_STATE_BYTES
+    if state is None or len(content) < limit // _MOST_BYTES_AS_BSON:
+        return
+    size = len(bson.encode(states.to_builtins(state)))
+    if size > limit:
+        raise errors.BodyTooLarge(
+            f"The state would take {size:,} bytes in the database; at most {limit:,} fit.",
+            bytes=size,
+            limit=limit,
+        )
+
+
 def _advance(document: Document, previous: bytes | None, content: bytes) -> None:
     """Step to the next version. Whether its frame is whole is decided here, once."""
-    start = document.digest or document.pk.binary
+    start = bytes(document.digest) or document.pk.binary
     is_whole = (
         previous is None
         or document.version - document.full_version >= FULL_FRAME_EVERY - 1
@@ -237,7 +254,7 @@ def _decode_one(revision: Revision, previous: bytes) -> bytes:
 def _decompress(revision: Revision, previous: bytes) -> bytes:
     is_whole = revision.full_version == revision.version
     try:
-        return frames.decompress(revision.frame, None if is_whole else previous)
+        return frames.decompress(bytes(revision.frame), None if is_whole else previous)
     except zstandard.ZstdError as error:
         raise HistoryDamaged(f"{revision}: its state can't be decoded") from error
 
@@ -254,5 +271,3 @@ def _sha256(content: bytes) -> bytes:
 
 def _chain(digest: bytes, content_digest: bytes) -> bytes:
     return hashlib.sha256(digest + content_digest).digest()
-
-

@@ -14,7 +14,6 @@ from bson import ObjectId
 from django.conf import settings
 from django.db import models
 from django_mongodb_backend.fields import ObjectIdAutoField
-from django_mongodb_backend.managers import MongoManager
 from pymongo import ASCENDING, IndexModel
 from rest_framework.request import Request
 
@@ -57,8 +56,6 @@ class KeptAnswer(models.Model):
     body = models.BinaryField()
     created_at = models.DateTimeField(db_column="createdAt")
 
-    objects = MongoManager()
-
     class Meta:
         db_table = "kept_answers"
 
@@ -67,11 +64,11 @@ class KeptAnswer(models.Model):
 
     @property
     def answer(self) -> Answer:
-        return Answer(self.body, self.status, self.headers)
+        return Answer(bytes(self.body), self.status, self.headers)
 
 
 def key_of(request: Request) -> str | None:
-    """The request's key. Raises InvalidInput for one that isn't 1–255 visible ASCII characters."""
+    """The request's key. Raises InvalidInput unless it is 1 to 255 visible ASCII characters."""
     key = request.headers.get("Idempotency-Key")
     if key is not None and not _KEY.fullmatch(key):
         reason = "must be 1 to 255 visible ASCII characters, such as a UUID"

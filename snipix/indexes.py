@@ -7,8 +7,10 @@ MongoDB doesn't use such a partial index for a query by equality.
 from collections.abc import Iterator, Sequence
 
 from django.apps import apps
-from django.db import connection, models
+from django.db import models
 from pymongo import IndexModel
+
+from snipix.mongo import connection
 
 
 def declared() -> Iterator[tuple[type[models.Model], Sequence[IndexModel]]]:

@@ -43,7 +43,7 @@ _PROBLEMS = {
 }
 
 
-class BearerScheme(OpenApiAuthenticationExtension):
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """Tokens of accounts mode (RFC 6750)."""
 
     target_class = "snipix.accounts.TokenAuthentication"
@@ -53,11 +53,14 @@ class BearerScheme(OpenApiAuthenticationExtension):
         return {"type": "http", "scheme": "bearer"}
 
 
-class NoScheme(OpenApiAuthenticationExtension):
+class NoScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """Anonymous mode: nothing to send."""
 
     target_class = "snipix.accounts.AnonymousOwnerAuthentication"
-    name: list[str] = []
+    name = ["anonymous"]
+
+    def get_security_requirement(self, auto_schema: Any) -> dict[str, list[str]]:
+        return {}
 
     def get_security_definition(self, auto_schema: Any) -> list[dict[str, str]]:
         return []
@@ -95,6 +98,9 @@ def struct(type_: type[msgspec.Struct]) -> dict[str, Any]:
     """The schema of a typed struct, for `extend_schema`; its parts become components."""
     template = "#/components/schemas/{name}"
     (schema,), components = msgspec.json.schema_components([type_], ref_template=template)
+    for component in components.values():
+        if not component.get("required", True):
+            del component["required"]  # OpenAPI 3.0 has no empty list there
     _states.update(components)
     return schema
 

@@ -98,5 +98,3 @@ def refuse_unknown(request: Request, offered: Sequence[str]) -> None:
         hint = f"Offered are: {', '.join(offered) or 'none'}."
         reason = "isn't a parameter of this request"
         raise errors.InvalidInput([{"path": n, "reason": reason, "hint": hint} for n in unknown])
-
-

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from bson import ObjectId
 from django.conf import settings
-from django.db import DatabaseError, IntegrityError, connection
+from django.db import DatabaseError, IntegrityError
 from pymongo.client_session import ClientSession
 from pymongo.errors import ConnectionFailure, PyMongoError
 from pymongo.errors import ServerSelectionTimeoutError as NoServer
@@ -26,6 +26,7 @@ from tenacity import RetryCallState, Retrying
 from tenacity.wait import wait_random_exponential
 
 from snipix import errors, metrics
+from snipix.mongo import connection
 
 T = TypeVar("T")
 

@@ -230,6 +230,8 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Snipix",
     "DESCRIPTION": "Projects, timelines and their whole history, for editors of video.",
     "VERSION": "1",
+    "OAS_VERSION": "3.1.0",  # the first whose schemas are JSON Schema, as those of states are
+    "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -60,7 +60,7 @@ class RawJSONParser(StrictJSONParser):
         stream: Any,
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
-    ) -> bytes:
+    ) -> Any:
         return stream.read()
 
 
@@ -79,7 +79,7 @@ class JSONRenderer(renderers.JSONRenderer):
 
 
 class BrowsableRenderer(renderers.BrowsableAPIRenderer):
-    """The API for people: pages whose forms send what they edit under the ETag they were read at."""
+    """The API for people: pages whose forms send what was edited under the ETag it was read at."""
 
     template = "snipix/browsable.html"
 

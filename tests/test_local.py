@@ -86,7 +86,7 @@ def running(data: Path, port: int) -> Iterator[subprocess.Popen[str]]:
     """`manage.py runlocal`, ready for requests."""
     with runlocal(data, port) as child:
         try:
-            assert processes.wait_until(lambda: is_ready(port), seconds=30), end(child)
+            assert processes.wait_until(lambda: serves(child, data, port), seconds=30), end(child)
             yield child
         finally:
             end(child)
@@ -97,6 +97,12 @@ def end(child: subprocess.Popen[str]) -> str:
     """Ask it to stop; return all that it printed."""
     child.terminate()
     return child.communicate(timeout=60)[0]
+
+
+def serves(child: subprocess.Popen[str], data: Path, port: int) -> bool:
+    """Tell whether a web server that `child` itself started is ready."""
+    marks = [process.mark(data) or "" for process in processes.started_for(data)]
+    return any(mark.startswith(f"{child.pid}-") for mark in marks) and is_ready(port)
 
 
 def is_ready(port: int) -> bool:

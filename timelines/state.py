@@ -31,7 +31,6 @@ Free = dict[str, Any]
 
 # The bounds of times are described here and enforced by `check`, which reports all that break them.
 Seconds = Annotated[float, Meta(extra_json_schema={"minimum": 0, "maximum": MAX_SECONDS})]
-Length = Annotated[float, Meta(extra_json_schema={"exclusiveMinimum": 0, "maximum": MAX_SECONDS})]
 Zoom = Annotated[float, Meta(extra_json_schema={"minimum": 0, "maximum": MAX_ZOOM})]
 Rate = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Order = Annotated[int, Meta(ge=-MAX_ORDER, le=MAX_ORDER)]
@@ -63,7 +62,7 @@ class Clip(Struct, frozen=True, kw_only=True):
         Seconds,
         Meta(description="Where it ends on the timeline, in seconds; default: start + duration."),
     ] = _LATER
-    duration: Annotated[Length, Meta(description="How long it plays, in seconds.")]
+    duration: Annotated[Seconds, Meta(description="How long it plays, in seconds; more than 0.")]
     source_path: Annotated[str, Meta(max_length=4_096, description="Where the media are.")] = ""
     content: Annotated[str, Meta(max_length=100_000, description="Text, or a title.")] = ""
     properties: Annotated[

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from projects.models import Project
 from snipix import api, etags, openapi, times, wire
 from snipix.idempotency import Answer
+from snipix.states import StateWarning
 from timelines import services, state
 from timelines.models import Timeline
 
@@ -27,7 +28,7 @@ class TimelineSaved(msgspec.Struct):
     version: int
     etag: str
     updated_at: str
-    warnings: list[state.StateWarning]
+    warnings: list[StateWarning]
 
 
 class TimelineViewSet(api.DocumentViewSet):
@@ -38,7 +39,9 @@ class TimelineViewSet(api.DocumentViewSet):
     def get_project(self) -> Project:
         return Project.objects.in_hands_of(self.actor.user_id, self.kwargs["project_id"])
 
-    @extend_schema(responses={200: openapi.struct(TimelineRead), 304: None, **openapi.problems(404)})
+    @extend_schema(
+        responses={200: openapi.struct(TimelineRead), 304: None, **openapi.problems(404)}
+    )
     def retrieve(self, request: Request, project_id: str) -> Response:
         """Read the timeline. One that was never saved is empty, and at version 0."""
         timeline = Timeline.of(self.get_project())
@@ -54,7 +57,8 @@ class TimelineViewSet(api.DocumentViewSet):
     )
     def update(self, request: Request, project_id: str) -> Response:
         """Save the timeline as a whole; a new version, unless nothing has changed."""
-        new, description, change_summary = state.parse_save(request.data)
+        raw: Any = request.data or b""  # what DRF makes of an empty body is an empty dict
+        new, description, change_summary = state.parse_save(raw)
         warnings = state.warnings(new)
 
         def work() -> Answer:
@@ -80,7 +84,7 @@ def _encode(timeline: Timeline) -> bytes:
     return wire.encode({**fields, "version": int(timeline.version), "updated_at": updated_at})
 
 
-def _saved(timeline: Timeline, warnings: list[state.StateWarning]) -> Answer:
+def _saved(timeline: Timeline, warnings: list[StateWarning]) -> Answer:
     saved = TimelineSaved(
         int(timeline.version), str(timeline.etag), times.write(timeline.updated_at), warnings
     )

@@ -103,7 +103,7 @@ def spawn(
         )
 
 
-def stop_orphans(folder: Path, *, seconds: float = 10) -> int:
+def stop_orphans(folder: Path, *, seconds: float = 4) -> int:
     """End what was started for `folder` by a process that is dead by now; return how many.
 
     They are asked to stop, and killed if they don't within `seconds`.

@@ -268,12 +268,13 @@ def test_a_sound_state_has_no_warnings():
     assert timelines.check(parsed(a_state())) == []
 
 
-def test_an_end_that_isnt_start_plus_duration_is_kept_and_reported():
-    state = parsed(changed((*FIRST, "end_time"), 5))
+@pytest.mark.parametrize("end", [1, 5])
+def test_an_end_that_isnt_start_plus_duration_is_kept_and_reported(end):
+    state = parsed(changed((*FIRST, "end_time"), end))
     (warning,) = timelines.warnings(state)
-    assert state.layers[0].clips[0].end_time == 5.0
+    assert state.layers[0].clips[0].end_time == end
     assert (warning.path, warning.code) == ("layers[0].clips[0].end_time", "end-mismatch")
-    assert warning.message == "Ends at 5 s, but start and duration make 2 s."
+    assert warning.message == f"Ends at {end} s, but start and duration make 2 s."
 
 
 def test_clips_that_overlap_are_reported_whatever_their_order_in_the_layer():
@@ -286,6 +287,13 @@ def test_clips_that_overlap_are_reported_whatever_their_order_in_the_layer():
         ("layers[0].clips[4]", "overlap"),
     ]
     assert found[1].message == ("Starts at 6.5 s, before clips[3] of the same layer ends at 8 s.")
+
+
+def test_a_clip_overlaps_a_long_one_also_after_a_short_one():
+    clips = [{**a_clip("a", 0), "duration": 10}, a_clip("b", 1), a_clip("c", 5)]
+    found = timelines.warnings(parsed(changed(("layers", 0, "clips"), clips)))
+    assert [w.path for w in found] == ["layers[0].clips[1]", "layers[0].clips[2]"]
+    assert "before clips[0] of the same layer ends at 10 s" in found[1].message
 
 
 def test_clips_that_meet_within_a_microsecond_dont_overlap():

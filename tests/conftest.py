@@ -1,0 +1,89 @@
+"""What tests share: an empty database, people, and a client that speaks as one of them."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from snipix import indexes
+from snipix.mongo import connection
+
+SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+KEPT = {"django_migrations", "django_content_type", "auth_permission"}
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Besides what migrations make: the declared indexes, which are part of what is promised."""
+    with django_db_blocker.unblock():
+        list(indexes.ensure())
+
+
+@pytest.fixture
+def db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """The database, empty again afterwards. (Transactions can't be rolled back around a test.)"""
+    with django_db_blocker.unblock():
+        yield
+        for name in connection.database.list_collection_names():
+            if name not in KEPT:
+                connection.database[name].delete_many({})
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Test data written by others; it isn't part of the project."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"the shared test data aren't here ({SHARED_DATA.name})")
+    return SHARED_DATA
+
+
+class Api:
+    """A client of the API that speaks JSON, as somebody or, without a token, anonymously."""
+
+    def __init__(self, token: str = "") -> None:
+        self.client = Client(raise_request_exception=False)
+        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def __call__(
+        self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, **headers: str
+    ) -> Any:
+        """Send a request; `if_match="…"` and the like become headers."""
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        data = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
+        return self.client.generic(
+            method,
+            f"/api/v1{path}",
+            data,
+            content_type=names.pop("content-type", "application/json"),
+            headers={**self.headers, **names},
+        )
+
+    def create(self, name: str = "Film", **fields: Any) -> dict[str, Any]:
+        response = self("POST", "/projects/", {"name": name, **fields})
+        assert response.status_code == 201, response.content
+        return response.json()
+
+    def etag(self, path: str) -> str:
+        return self("GET", path)["ETag"]
+
+
+@pytest.fixture
+def api(db: None) -> Api:
+    """The API in anonymous mode."""
+    return Api()
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    """She owns."""
+    return User.objects.create_user("alice", password="alice-likes-long-films")
+
+
+@pytest.fixture
+def charlie(db: None) -> User:
+    """A stranger."""
+    return User.objects.create_user("charlie", password="charlie-likes-short-films")

@@ -1,0 +1,178 @@
+"""What Prometheus reads."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from django.db import connection
+from django.test import Client
+from prometheus_client import REGISTRY
+from prometheus_client.parser import text_string_to_metric_families
+from pymongo import MongoClient
+from pymongo.errors import DuplicateKeyError, OperationFailure
+
+from snipix import metrics
+from snipix.local.processes import wait_until
+from tests.watched import WatchedWeb, web
+
+TOKEN = "a-token-for-prometheus"
+
+
+def _answered(**labels: str) -> float:
+    return REGISTRY.get_sample_value("snipix_request_seconds_count", labels) or 0
+
+
+def _operations(command: str, outcome: str) -> float:
+    labels = {"command": command, "outcome": outcome}
+    return REGISTRY.get_sample_value("snipix_operation_seconds_count", labels) or 0
+
+
+def _samples(text: str) -> dict[tuple[str, ...], float]:
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def _lived(running: WatchedWeb) -> float:
+    """How often all workers together have answered that they live."""
+    status, _, body = running.get("/metrics")
+    assert status == 200
+    name = ("snipix_request_seconds_count", "GET", "health-live", "2xx")
+    return _samples(body.decode()).get(name, 0)
+
+
+@pytest.fixture
+def clips() -> Iterator[Any]:
+    uri = connection.settings_dict["HOST"]
+    with MongoClient[dict[str, Any]](uri, event_listeners=[metrics.OperationMetrics()]) as mongo:
+        collection = mongo[connection.settings_dict["NAME"]][f"clips_{ObjectId()}"]
+        yield collection
+        collection.drop()
+
+
+def test_requests_are_counted_by_route_and_not_by_path(client: Client) -> None:
+    labels = {"method": "GET", "route": "unmatched", "status": "4xx"}
+    before = _answered(**labels)
+
+    client.get("/nowhere/one")
+    client.get("/nowhere/two")
+
+    assert _answered(**labels) == before + 2
+    assert "/nowhere" not in client.get("/metrics").content.decode()
+
+
+def test_a_method_that_nobody_knows_makes_no_series_of_its_own(client: Client) -> None:
+    labels = {"method": "other", "route": "health-live", "status": "4xx"}
+    before = _answered(**labels)
+
+    client.generic("BREW", "/health/live")
+    client.generic("WHEN", "/health/live")
+
+    assert _answered(**labels) == before + 2
+
+
+def test_operations_are_counted_by_how_they_ended(clips: Any) -> None:
+    outcomes = [("insert", "ok"), ("insert", "refused"), ("find", "failed"), ("find", "ok")]
+    before = [_operations(*outcome) for outcome in outcomes]
+
+    clips.insert_one({"_id": 1})
+    with pytest.raises(DuplicateKeyError):
+        clips.insert_one({"_id": 1})
+    with pytest.raises(OperationFailure):
+        clips.find_one({"a": {"$unknown": 1}})
+    clips.find_one({"a": 1})
+
+    after = [_operations(*outcome) for outcome in outcomes]
+    assert [new - old for new, old in zip(after, before, strict=True)] == [1, 1, 1, 1]
+
+
+def test_savers_that_meet_count_as_conflicts(clips: Any) -> None:
+    clips.insert_one({"_id": 1})
+    before = _operations("update", "conflict")
+
+    mongo = clips.database.client
+    with mongo.start_session() as alice, mongo.start_session() as bob:
+        alice.start_transaction()
+        bob.start_transaction()
+        clips.update_one({"_id": 1}, {"$set": {"by": "alice"}}, session=alice)
+        with pytest.raises(OperationFailure):
+            clips.update_one({"_id": 1}, {"$set": {"by": "bob"}}, session=bob)
+
+    assert _operations("update", "conflict") == before + 1
+
+
+def test_metrics_are_open_without_a_token(client: Client, settings: Any) -> None:
+    settings.METRICS_TOKEN = ""
+
+    response = client.get("/metrics/")
+
+    assert response.status_code == 200
+    assert response["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (f"Bearer {TOKEN}", 200),
+        (None, 401),
+        ("", 401),
+        ("Bearer", 401),
+        ("Bearer ", 401),
+        (f"Bearer {TOKEN}x", 401),
+        (f"bearer {TOKEN[:-1]}", 401),
+        (TOKEN, 401),
+        ("Bearer \u00e9", 401),
+    ],
+)
+def test_metrics_ask_for_their_token(
+    client: Client, settings: Any, sent: str | None, status: int
+) -> None:
+    settings.METRICS_TOKEN = TOKEN
+
+    response = client.get("/metrics", headers={} if sent is None else {"Authorization": sent})
+
+    assert response.status_code == status
+    assert (b"snipix_" in response.content) == (status == 200)
+
+
+def test_metrics_are_read_and_nothing_else(client: Client) -> None:
+    assert client.post("/metrics").status_code == 405
+
+
+def test_all_workers_count_together_also_when_one_was_killed(tmp_path: Path) -> None:
+    with web(tmp_path, workers=2) as running:
+        before = _lived(running)
+        for _ in range(40):
+            running.get("/health/live")
+        assert _lived(running) == before + 40
+
+        workers = set(re.findall(r'"database reached".*?"pid": (\d+)', running.printed()))
+        assert len(workers) == 2
+        os.kill(int(min(workers)), signal.SIGKILL)
+        wait_until(lambda: running.printed().count("database reached") == 3, seconds=10)
+        for _ in range(10):
+            running.get("/health/live")
+        assert _lived(running) == before + 50
+
+
+def test_counters_are_removed_with_the_server_also_after_it_was_killed(tmp_path: Path) -> None:
+    folders = lambda: list(tmp_path.glob("snipix-metrics-*"))  # noqa: E731
+    with web(tmp_path) as running:
+        [killed] = folders()
+        running.kill()
+        assert folders() == [killed]
+        running.start()
+        assert _lived(running) < 5
+        assert len(folders()) == 1
+        assert folders() != [killed]
+
+    assert not folders()
