@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from projects.models import Project
-from snipix import api, states, wire
+from snipix import api, wire
+from snipix.free_values import check_free
 
 MAX_METADATA_BYTES = 256 * 1024
 
@@ -25,7 +26,7 @@ class MetadataField(serializers.DictField):
     """Free-form JSON within the limits that every free-form value has."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        value = states.check_free(super().to_internal_value(data), "metadata")
+        value = check_free(super().to_internal_value(data), "metadata")
         size = len(wire.encode(value))
         if size > MAX_METADATA_BYTES:
             raise serializers.ValidationError(

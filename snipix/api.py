@@ -14,10 +14,11 @@ from rest_framework.fields import empty
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from snipix import errors, etags, idempotency, states, times
+from snipix import errors, etags, idempotency, times
 from snipix.accounts import Actor
 from snipix.etags import ETag
 from snipix.idempotency import Answer
+from snipix.refusals import MAX_PROBLEMS
 
 PROJECT_ID = r"[A-Za-z0-9_-]{1,64}"
 
@@ -54,7 +55,7 @@ class DocumentSerializer(serializers.ModelSerializer):
                             "reason": "isn't a field of this document",
                             "hint": f"Fields that can be set are: {offered}.",
                         }
-                        for name in unknown[: states.MAX_PROBLEMS]
+                        for name in unknown[:MAX_PROBLEMS]
                     ]
                 )
         return super().run_validation(data)

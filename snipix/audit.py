@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from bson import ObjectId
 from django.conf import settings
 from django.db import models
 from django_mongodb_backend.fields import ObjectIdAutoField, ObjectIdField
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from snipix import resilience
 from snipix.times import now
 
 if TYPE_CHECKING:
@@ -57,10 +57,16 @@ class AuditEntry(models.Model):
         return f"{self.action} {self.kind} {self.project_id}"
 
 
-def record(document: Document, action: str, actor: Actor, *, from_version: int) -> None:
+def is_recorded(id: ObjectId) -> bool:
+    return AuditEntry.objects.filter(pk=id).exists()
+
+
+def record(
+    id: ObjectId, document: Document, action: str, actor: Actor, *, from_version: int
+) -> None:
     """Note a change of `document`, within the change's own transaction."""
     AuditEntry(
-        id=resilience.change_id(),
+        id=id,
         created_at=now() if action == "purge" else document.updated_at,
         user_id=actor.user_id,
         action=action,

@@ -17,7 +17,7 @@ from pymongo.errors import PyMongoError
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 from rest_framework.response import Response
 
-from snipix.states import InvalidState, join
+from snipix.refusals import InvalidState, join
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +89,12 @@ class BodyTooLarge(SnipixError):
     status = 413
     code = "body-too-large"
     title = "The body is too large"
+
+
+class ForeignOrigin(SnipixError):
+    status = 403
+    code = "foreign-origin"
+    title = "The change was sent by a page of another site"
 
 
 class LengthRequired(SnipixError):
@@ -187,6 +193,11 @@ def problem_response(error: SnipixError, request: HttpRequest) -> JsonResponse:
         content_type=PROBLEM_TYPE,
         headers=dict(error.headers),
     )
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
+    detail = "The request isn't valid HTTP for this server: see its Host header and its address."
+    return problem_response(SnipixError(detail), request)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> JsonResponse:

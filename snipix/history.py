@@ -77,10 +77,6 @@ class Revision(models.Model):
     def __str__(self) -> str:
         return f"{self.kind} {self.project_id} v{self.version}"
 
-    @classmethod
-    def is_recorded(cls, change_id: ObjectId) -> bool:
-        return cls.objects.filter(pk=change_id).exists()
-
 
 def change(work: Callable[[], T]) -> T:
     """Run `work` as one change: all that it writes is committed together, once, or not at all.
@@ -88,7 +84,7 @@ def change(work: Callable[[], T]) -> T:
     It may run several times, so it reads all that it depends on itself. A change within a change
     joins it. Raises what `work` raises, and the errors of `resilience.transaction`.
     """
-    return resilience.transaction(work, is_committed=Revision.is_recorded)
+    return resilience.transaction(work, is_committed=audit.is_recorded)
 
 
 def write(
@@ -123,8 +119,9 @@ def write(
         document.state = state
     if not document.write_if(before):
         raise resilience.WriteConflict
-    _record(document, previous, content, action, actor, description, change_summary)
-    audit.record(document, action, actor, from_version=before)
+    id = resilience.record_id()
+    _record(id, document, previous, content, action, actor, description, change_summary)
+    audit.record(id, document, action, actor, from_version=before)
     return True
 
 
@@ -174,7 +171,8 @@ def erase(document: Document, *, actor: Actor) -> None:
     """Destroy a document with its history. Its audit entries stay, and say so."""
     of(document).delete()
     type(document).everything.filter(pk=document.pk).erase()
-    audit.record(document, "purge", actor, from_version=document.version)
+    id = resilience.record_id()
+    audit.record(id, document, "purge", actor, from_version=document.version)
 
 
 def _check_size(state: states.Struct | None, content: bytes) -> None:
@@ -210,6 +208,7 @@ def _advance(document: Document, previous: bytes | None, content: bytes) -> None
 
 
 def _record(
+    id: ObjectId,
     document: Document,
     previous: bytes | None,
     content: bytes,
@@ -220,7 +219,7 @@ def _record(
 ) -> None:
     is_whole = document.full_version == document.version
     Revision(
-        id=resilience.change_id(),
+        id=id,
         document_id=document.pk,
         kind=document.kind,
         project_id=document.project_id,

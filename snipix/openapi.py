@@ -7,7 +7,8 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
-_states: dict[str, dict[str, Any]] = {}
+components: dict[str, dict[str, Any]] = {}
+"""The schemas of typed structs, by name."""
 
 IF_MATCH = OpenApiParameter(
     "If-Match",
@@ -97,11 +98,11 @@ class ProblemDocument(msgspec.Struct):
 def struct(type_: type[msgspec.Struct]) -> dict[str, Any]:
     """The schema of a typed struct, for `extend_schema`; its parts become components."""
     template = "#/components/schemas/{name}"
-    (schema,), components = msgspec.json.schema_components([type_], ref_template=template)
-    for component in components.values():
+    (schema,), found = msgspec.json.schema_components([type_], ref_template=template)
+    for component in found.values():
         if not component.get("required", True):
             del component["required"]  # OpenAPI 3.0 has no empty list there
-    _states.update(components)
+    components.update(found)
     return schema
 
 
@@ -118,5 +119,5 @@ def problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
 def add_state_schemas(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     """Add the components that `struct` has collected (a hook of drf-spectacular)."""
     schemas = result.setdefault("components", {}).setdefault("schemas", {})
-    result["components"]["schemas"] = dict(sorted({**schemas, **_states}.items()))
+    result["components"]["schemas"] = dict(sorted({**schemas, **components}.items()))
     return result

@@ -4,7 +4,7 @@
   until the request's deadline.
 - A transient failure (the network, a new primary) is tried three times, with exponential backoff.
 - A commit whose outcome is unknown is sent again; MongoDB knows it by its transaction number. A
-  server that doesn't (it was restarted) is asked whether the change's revision is there.
+  server that doesn't (it was restarted) is asked whether the change's audit entry is there.
 """
 
 import random
@@ -35,7 +35,7 @@ _MAJORITY = WriteConcern("majority", j=True)
 _WRITE_CONFLICT = 112
 _conflict_wait = wait_random_exponential(multiplier=0.004, max=0.25)
 _failure_wait = wait_random_exponential(multiplier=0.1, max=2)
-_change_id: ContextVar[ObjectId | None] = ContextVar("change_id", default=None)
+_running: ContextVar["_Run | None"] = ContextVar("running", default=None)
 
 
 class WriteConflict(Exception):
@@ -48,10 +48,24 @@ class CommitUnknown(Exception):
 
 def change_id() -> ObjectId:
     """The id of the change that runs: made before its first attempt and the same in all of them."""
-    current = _change_id.get()
-    if current is None:
+    return _current().id
+
+
+def record_id() -> ObjectId:
+    """The id for what is recorded about one document: first the change's own, then new ones.
+
+    So a change that landed is known by its first record, and can't be recorded twice.
+    """
+    run = _current()
+    run.records += 1
+    return run.id if run.records == 1 else ObjectId()
+
+
+def _current() -> "_Run":
+    run = _running.get()
+    if run is None:
         raise RuntimeError("documents are changed within history.change() only")
-    return current
+    return run
 
 
 def transaction(work: Callable[[], T], *, is_committed: Callable[[ObjectId], bool]) -> T:
@@ -59,13 +73,14 @@ def transaction(work: Callable[[], T], *, is_committed: Callable[[ObjectId], boo
 
     Raises what `work` raises for good, and DatabaseUnavailable, Overloaded or OutcomeUnknown.
     """
-    if _change_id.get() is not None:
+    if _running.get() is not None:
         return work()
-    reset = _change_id.set(ObjectId())
+    run = _Run(work, is_committed)
+    reset = _running.set(run)
     try:
-        return _Run(work, is_committed).result()
+        return run.result()
     finally:
-        _change_id.reset(reset)
+        _running.reset(reset)
 
 
 class _Run:
@@ -74,6 +89,8 @@ class _Run:
     def __init__(self, work: Callable[[], T], is_committed: Callable[[ObjectId], bool]) -> None:
         self.work = work
         self.is_committed = is_committed
+        self.id = ObjectId()
+        self.records = 0
         self.deadline = time.monotonic() + settings.REQUEST_DEADLINE
         self.failures = 0
         self.doubtful: list[Any] = []  # the result of an attempt whose commit is in doubt
@@ -86,21 +103,26 @@ class _Run:
             result = retrying(self._attempt)
         except Exception as error:
             # A commit in doubt may have landed late, and made the next attempt fail on it.
-            if not (self.doubtful and self._has_landed()):
+            has_landed = self._has_landed()
+            if not has_landed:
                 metrics.TRANSACTIONS.labels("failed").inc()
-                raise self._translated(error) from error
+                raise self._unknown() if has_landed is None else self._translated(error) from error
             result = self.doubtful[-1]
         metrics.TRANSACTIONS.labels("committed").inc()
         return result
 
-    def _has_landed(self) -> bool:
+    def _has_landed(self) -> bool | None:
+        """Whether an attempt was committed after all; None if that can't be asked."""
+        if not self.doubtful:
+            return False
         with suppress(DatabaseError, PyMongoError):
-            return self.is_committed(change_id())
-        return False
+            return self.is_committed(self.id)
+        return None
 
     def _attempt(self) -> Any:
-        if self.doubtful and self.is_committed(change_id()):
+        if self.doubtful and self.is_committed(self.id):
             return self.doubtful[-1]
+        self.records = 0
         session = _begin()
         try:
             result = self.work()
@@ -110,14 +132,17 @@ class _Run:
             _end(session)
 
     def _commit(self, session: ClientSession, result: Any) -> None:
-        """Commit, repeating it while the outcome is unknown: a repeat of a commit is safe."""
-        is_doubtful = False
+        """Commit, repeating it while the outcome is unknown: a repeat of a commit is safe.
+
+        All errors but a conflict leave it in doubt, also that there is no such transaction: the
+        driver has then repeated the commit itself, and a server that was restarted in between
+        may not know any more what it committed before.
+        """
         while True:
             try:
                 return session.commit_transaction()
             except PyMongoError as error:
-                is_doubtful |= error.has_error_label("UnknownTransactionCommitResult")
-                if not is_doubtful:
+                if getattr(error, "code", None) == _WRITE_CONFLICT:
                     raise
                 self.doubtful.append(result)
                 if isinstance(error, ConnectionFailure) and time.monotonic() < self.deadline:
@@ -147,15 +172,12 @@ class _Run:
     def _translated(self, error: Exception) -> Exception:
         """The error as the caller should see it."""
         match _reason(error):
+            case "conflict" | "failure" | "unknown" if self.doubtful:
+                return self._unknown()
             case "conflict":
                 return errors.Overloaded(
                     "Your change was not saved: too many changes of this document came at once. "
                     "Send it again."
-                )
-            case "failure" | "unknown" if self.doubtful:
-                return errors.OutcomeUnknown(
-                    "The connection to the database broke while your change was being saved. "
-                    "Send it again with the same Idempotency-Key: it takes effect once."
                 )
             case "failure":
                 return errors.DatabaseUnavailable(
@@ -163,6 +185,12 @@ class _Run:
                     "before is safe; try again in a few seconds."
                 )
         return error
+
+    def _unknown(self) -> errors.OutcomeUnknown:
+        return errors.OutcomeUnknown(
+            "The connection to the database broke while your change was being saved. "
+            "Send it again with the same Idempotency-Key: it takes effect once."
+        )
 
 
 def _begin() -> ClientSession:

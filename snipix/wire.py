@@ -14,14 +14,18 @@ from snipix import errors, states
 encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
-class BodyLimitMiddleware:
-    """Refuse bodies that are too large, or don't say how large they are, before reading them."""
+class GuardMiddleware:
+    """Refuse what no view should see: bodies without limit, and changes sent by other sites' pages.
+
+    In anonymous mode no token tells a page of Snipix's own editor from any other that a browser
+    has open; its origin does (RFC 6454).
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        error = _body_error(request)
+        error = _body_error(request) or _origin_error(request)
         return errors.problem_response(error, request) if error else self.get_response(request)
 
 
@@ -36,6 +40,18 @@ def _body_error(request: HttpRequest) -> errors.SnipixError | None:
             limit=limit,
         )
     return None
+
+
+def _origin_error(request: HttpRequest) -> errors.SnipixError | None:
+    origin = request.headers.get("Origin")
+    if origin is None or request.method in ("GET", "HEAD", "OPTIONS"):
+        return None
+    own = f"{request.scheme}://{request.get_host()}"
+    if origin in {own, *settings.CORS_ALLOWED_ORIGINS, *settings.CSRF_TRUSTED_ORIGINS}:
+        return None
+    return errors.ForeignOrigin(
+        "Pages of this origin may not change anything here. CORS_ALLOWED_ORIGINS says which may."
+    )
 
 
 class StrictJSONParser(parsers.BaseParser):

@@ -10,6 +10,7 @@ from django_mongodb_backend.fields import ArrayField
 from pymongo import ASCENDING, IndexModel
 
 from projects.models import Project
+from snipix import errors
 from snipix.documents import BsonField, Document
 from timelines import state
 from timelines.state import TimelineState
@@ -46,8 +47,13 @@ class Timeline(Document):
 
     @classmethod
     def of(cls, project: Project) -> Timeline:
-        """The timeline of a project: empty, at version 0, as long as none was saved."""
-        found = cls.objects.filter(pk=project.pk).first()
+        """The timeline of a project: empty, at version 0, as long as none was saved.
+
+        Raises NotFound for one that is in the trash by itself.
+        """
+        found = cls.everything.filter(pk=project.pk).first()
+        if found and found.is_deleted:
+            raise errors.NotFound(f"The timeline of project {project.project_id!r} was deleted.")
         return found or cls(
             id=project.pk,
             project_id=project.project_id,

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal, TypeVar
 from msgspec import UNSET, Meta
 from msgspec.structs import force_setattr
 
-from snipix import states
-from snipix.states import IGNORED, Problem, StateWarning, Struct
+from snipix import refusals, states
+from snipix.refusals import Problem
+from snipix.states import IGNORED, StateWarning, Struct
 
 MAX_LAYERS = 1_000
 MAX_CLIPS = 20_000
@@ -186,7 +187,7 @@ E = TypeVar("E", Layer, Clip, Keyframe, Marker)
 
 
 def _refused(state: T) -> T:
-    states.refuse(_problems(state))
+    refusals.refuse(_problems(state))
     return state
 
 
@@ -234,7 +235,7 @@ def _bad_times(path: str, element: Struct, *names: str) -> Iterator[Problem]:
     for name in names:
         value = getattr(element, name)
         if not 0 <= value <= MAX_SECONDS:
-            yield from _bad_range(states.join(path, name), value, MAX_SECONDS, "a time")
+            yield from _bad_range(refusals.join(path, name), value, MAX_SECONDS, "a time")
 
 
 def _bad_range(path: str, value: float, most: float, what: str) -> Iterator[Problem]:

@@ -312,7 +312,9 @@ class Web(Server):
     def __init__(
         self, data_dir: Path, *, port: int | None = None, env: Mapping[str, str], workers: int = 2
     ) -> None:
-        super().__init__(data_dir, port=port, env=env)
+        # What gunicorn leaves behind when it is killed stays in the data folder.
+        place = {"PROMETHEUS_MULTIPROC_DIR": str(data_dir.resolve() / "metrics")}
+        super().__init__(data_dir, port=port, env={**place, **env})
         self.workers = workers
 
     @property
@@ -324,8 +326,7 @@ class Web(Server):
         return None
 
     def command(self) -> list[str]:
-        # The control socket would lie in the home folder, one for all servers of this user.
-        config = ["--config", "python:snipix.gunicorn", "--no-control-socket"]
+        config = ["--config", "python:snipix.gunicorn"]
         place = ["--bind", f"{HOST}:{self.port}", "--workers", str(self.workers)]
         return [sys.executable, "-m", "gunicorn", *config, *place, "snipix.wsgi:application"]
 

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from tests.conftest import Api
 
 from projects.models import Project
 from snipix import history
 from snipix.audit import AuditEntry
 from snipix.history import Revision
+from tests.conftest import Api
 from timelines.models import Timeline
 
 FIELDS = {
@@ -87,7 +87,12 @@ def test_patch_replaces_the_fields_that_it_names(api: Api) -> None:
 def test_put_replaces_all_that_can_be_set(api: Api) -> None:
     project = api.create(metadata={"a": 1}, tags=["t"], description="D", duration=4)
     body = change(api, "PUT", project, {"name": "New"}).json()
-    assert (body["name"], body["metadata"], body["tags"], body["description"]) == ("New", {}, [], "")
+    assert (body["name"], body["metadata"], body["tags"], body["description"]) == (
+        "New",
+        {},
+        [],
+        "",
+    )
     assert body["duration"] is None
 
 
@@ -205,7 +210,9 @@ def test_every_change_has_a_revision_and_an_audit_entry(api: Api) -> None:
     revisions = list(Revision.objects.filter(kind="project").order_by("version"))
     assert [(r.version, r.action) for r in revisions] == list(enumerate(actions, 1))
     entries = list(AuditEntry.objects.order_by("to_version"))
-    assert [(e.action, e.from_version) for e in entries] == list(zip(actions, range(4), strict=True))
+    assert [(e.action, e.from_version) for e in entries] == list(
+        zip(actions, range(4), strict=True)
+    )
     assert [e.pk for e in entries] == [r.pk for r in revisions]
     document = Project.objects.get()
     assert history.verify(document) == 4

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import Api
 
 from snipix import history
 from snipix.audit import AuditEntry
 from snipix.history import Revision
+from tests.conftest import Api
 from timelines.models import Timeline
 
 VIEW = {"version", "updated_at"}
@@ -22,11 +22,15 @@ def contains(answered: Any, sent: Any) -> bool:
             key in answered and contains(answered[key], value) for key, value in sent.items()
         )
     if isinstance(sent, list):
-        return isinstance(answered, list) and len(answered) == len(sent) and all(
-            map(contains, answered, sent)
+        return (
+            isinstance(answered, list)
+            and len(answered) == len(sent)
+            and all(map(contains, answered, sent))
         )
-    return type(answered) is type(sent) and answered == sent or (
-        not isinstance(sent, bool) and isinstance(sent, int | float) and answered == sent
+    return (
+        (type(answered) is type(sent)
+        and answered == sent)
+        or (not isinstance(sent, bool) and isinstance(sent, int | float) and answered == sent)
     )
 
 

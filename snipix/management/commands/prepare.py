@@ -15,7 +15,8 @@ class Command(BaseCommand):
         parser.add_argument("--demo", action="store_true", help="load the demo project as well")
 
     def handle(self, **options: Any) -> None:
-        call_command("migrate", interactive=False, stdout=self.stdout)
-        call_command("ensure_indexes", stdout=self.stdout)
+        shown: dict[str, Any] = {"stdout": self.stdout, "verbosity": options["verbosity"]}
+        call_command("migrate", interactive=False, **shown)
+        call_command("ensure_indexes", **shown)
         if options["demo"]:
-            call_command("load_demo", stdout=self.stdout)
+            call_command("load_demo", **shown)
