@@ -1,6 +1,6 @@
 # Everything a developer runs. `make` alone explains.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-kill lint check clean
+.PHONY: help run demo test test-kill lint openapi check clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -28,6 +28,9 @@ lint: .venv/dev  ## Check format, style, types, migrations and the OpenAPI descr
 	$(BIN)/mypy .
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+
+openapi: .venv/dev  ## Write docs/openapi.json anew, after the API was changed on purpose
+	$(BIN)/python manage.py spectacular --validate --fail-on-warn --format openapi-json --file docs/openapi.json
 
 check: lint test  ## Run lint and test, as CI does
 
