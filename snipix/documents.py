@@ -119,9 +119,13 @@ class Document(models.Model):
         default_manager_name = "everything"
 
     @property
+    def stored_state(self) -> dict[str, Any]:
+        """The state as it is stored: the cheap form, for writing it down."""
+        return {name: getattr(self, name) for name in self.state_type.__struct_fields__}
+
+    @property
     def state(self) -> Any:
-        names = self.state_type.__struct_fields__
-        return states.from_builtins({name: getattr(self, name) for name in names}, self.state_type)
+        return states.from_builtins(self.stored_state, self.state_type)
 
     @state.setter
     def state(self, state: states.Struct) -> None:

@@ -102,7 +102,7 @@ def write(
     Without a state it stays as it is, and only the trash flag changes. Returns False when nothing
     would change: then there is no new version. Must be called within `change`.
     """
-    previous = states.encode(document.state) if document.version else None
+    previous = states.encode(document.stored_state) if document.version else None
     content = previous if state is None else states.encode(state)
     trashed = document.is_deleted if is_deleted is None else is_deleted
     if content is None or (content == previous and trashed == document.is_deleted):
@@ -162,7 +162,7 @@ def verify(document: Document) -> int:
             raise HistoryDamaged(f"{revision}: the hash chain is broken")
     if (document.version, document.digest) != (expected, digest if expected else b""):
         raise HistoryDamaged(f"the head is at version {document.version}, history at {expected}")
-    if expected and states.encode(document.state) != content:
+    if expected and states.encode(document.stored_state) != content:
         raise HistoryDamaged("the head's state isn't that of its last version")
     return expected
 

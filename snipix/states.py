@@ -78,9 +78,19 @@ def decode_free(raw: bytes) -> Any:
     return check_free(value, "")
 
 
-def encode(state: Struct) -> bytes:
-    """Write the canonical bytes: equal for equal states, whatever order their keys came in."""
-    return msgspec.json.encode(state, order="deterministic")
+def encode(state: Struct | Mapping[str, Any]) -> bytes:
+    """Write the canonical bytes: equal for equal states, whatever order their keys came in.
+
+    What MongoDB stored of a state may be given as it is: keys are sorted at every level, so that
+    it needn't become a struct first.
+    """
+    return msgspec.json.encode(state, order="sorted", enc_hook=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, int):
+        return int(value)  # MongoDB's driver has a type of its own for 64 bits
+    raise TypeError(f"{type(value).__name__} isn't JSON")
 
 
 def to_builtins(state: Struct) -> dict[str, Any]:

@@ -13,5 +13,6 @@ def cut(time: datetime) -> datetime:
 
 
 def write(time: datetime) -> str:
-    """RFC 3339 in UTC with `Z`, to the millisecond."""
-    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """RFC 3339 in UTC with `Z`, to the millisecond. A naive time is in UTC: MongoDB's are."""
+    aware = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -11,7 +11,14 @@ from rest_framework.request import Request
 
 from snipix import errors, states
 
-encode = msgspec.json.Encoder(enc_hook=str).encode
+
+def _plain(value: Any) -> Any:
+    return (
+        int(value) if isinstance(value, int) else str(value)
+    )  # 64 bits are a type of the driver's
+
+
+encode = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
 class GuardMiddleware:

@@ -12,7 +12,6 @@ from pymongo import ASCENDING, IndexModel
 from projects.models import Project
 from snipix import errors
 from snipix.documents import BsonField, Document
-from timelines import state
 from timelines.state import TimelineState
 
 
@@ -62,9 +61,3 @@ class Timeline(Document):
             created_at=project.created_at,
             updated_at=project.created_at,
         )
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        """The timeline in numbers, as the project embeds it."""
-        saved_at = self.updated_at if self.version else None
-        return {"version": self.version, **state.summarise(self.state), "saved_at": saved_at}

@@ -71,19 +71,32 @@ def timeline(seed: int, clips: int = 200) -> TimelineState:
 
 
 def move_clip(state: TimelineState, random: Random) -> TimelineState:
-    """Move any one clip by up to three seconds, as somebody does who drags it."""
+    """Move one clip by up to three seconds into free space, as somebody does who drags it."""
     rate = Fraction(state.fps_num, state.fps_den)
-    place = random.choice([i for i, layer in enumerate(state.layers) if layer.clips])
-    layers, clips = list(state.layers), list(state.layers[place].clips)
-    index = random.randrange(len(clips))
-    clips[index] = _moved(clips[index], rate, random)
-    layers[place] = replace(layers[place], clips=clips)
-    return replace(state, layers=layers)
+    places = [(i, k) for i, layer in enumerate(state.layers) for k in range(len(layer.clips))]
+    for place, index in random.sample(places, len(places)):
+        clips = list(state.layers[place].clips)
+        if targets := _free_frames(clips, index, rate):
+            clips[index] = _moved(clips[index], random.choice(targets), rate)
+            layers = list(state.layers)
+            layers[place] = replace(layers[place], clips=clips)
+            return replace(state, layers=layers)
+    raise ValueError("no clip can be moved")
 
 
-def _moved(clip: Clip, rate: Fraction, random: Random) -> Clip:
-    start, reach = _frame(clip.start_time, rate), round(3 * rate)
-    target = random.choice([f for f in range(max(0, start - reach), start + reach) if f != start])
+def _free_frames(clips: list[Clip], index: int, rate: Fraction) -> list[int]:
+    """Where else a clip of a layer could start, between its neighbours."""
+    reach, length = round(3 * rate), _frame(clips[index].duration, rate)
+    start = _frame(clips[index].start_time, rate)
+    first = _frame(clips[index - 1].end_time, rate) if index else 0
+    last = start + reach
+    if index + 1 < len(clips):
+        last = _frame(clips[index + 1].start_time, rate) - length
+    near = range(max(first, start - reach), min(last, start + reach) + 1)
+    return [frame for frame in near if frame != start]
+
+
+def _moved(clip: Clip, target: int, rate: Fraction) -> Clip:
     end = target + _frame(clip.duration, rate)
     return replace(clip, start_time=_seconds(target, rate), end_time=_seconds(end, rate))
 

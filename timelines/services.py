@@ -8,7 +8,7 @@ from projects.models import Project
 from snipix import history
 from snipix.accounts import Actor
 from timelines.models import Timeline
-from timelines.state import TimelineState
+from timelines.state import TimelineState, summarise
 
 
 def save_timeline(
@@ -33,5 +33,8 @@ def save_timeline(
         change_summary=change_summary,
     )
     if is_new:
-        project.note_timeline(timeline.summary)
+        numbers = summarise(state)
+        project.note_timeline(
+            {"version": timeline.version, **numbers, "saved_at": timeline.updated_at}
+        )
     return is_new

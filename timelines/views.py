@@ -79,9 +79,8 @@ class TimelineViewSet(api.DocumentViewSet):
 
 
 def _encode(timeline: Timeline) -> bytes:
-    fields: dict[str, Any] = msgspec.structs.asdict(timeline.state)
-    updated_at = times.write(timeline.updated_at)
-    return wire.encode({**fields, "version": int(timeline.version), "updated_at": updated_at})
+    beside = {"version": timeline.version, "updated_at": times.write(timeline.updated_at)}
+    return wire.encode({**timeline.stored_state, **beside})
 
 
 def _saved(timeline: Timeline, warnings: list[StateWarning]) -> Answer:
