@@ -39,7 +39,22 @@ def create_project(
 
 def update_project(project: Project, *, actor: Actor, **content: Any) -> None:
     """Change the fields of `CONTENT_FIELDS` that are named; `metadata` as a whole."""
-    history.write(project, replace(project.state, **content), action="update", actor=actor)
+    _write_content(project, content, action="update", actor=actor)
+
+
+def roll_back_project(project: Project, version: int, *, actor: Actor) -> None:
+    """Bring back the content of a version; whose it is, the trash and media stay. NotFound."""
+    old = history.read(project, version)
+    content = {name: getattr(old, name) for name in CONTENT_FIELDS}
+    description = f"Rolled back to version {version}"
+    _write_content(project, content, action="rollback", actor=actor, description=description)
+
+
+def _write_content(project: Project, content: dict[str, Any], **about: Any) -> None:
+    before = project.state
+    after = replace(before, **content)
+    changed = [name for name in CONTENT_FIELDS if getattr(before, name) != getattr(after, name)]
+    history.write(project, after, change_summary=f"Changed {', '.join(changed)}", **about)
 
 
 def defaults() -> dict[str, Any]:

@@ -11,19 +11,25 @@ from rest_framework.response import Response
 from projects import services
 from projects.models import BY_LAST_EDIT, Project
 from projects.serializers import ProjectPageSerializer, ProjectSerializer, TrashedSerializer
-from snipix import api, etags, idempotency, openapi, wire
+from snipix import etags, idempotency, openapi, wire
 from snipix.idempotency import Answer
 from snipix.pagination import refuse_unknown
+from snipix.versions import Rollback, VersionedViewSet
 
 
-class ProjectViewSet(api.DocumentViewSet):
+class ProjectViewSet(VersionedViewSet):
     """Projects: the last edited one first."""
 
     queryset = Project.objects.none()
     serializer_class = ProjectSerializer
 
-    def get_object(self) -> Project:
+    def get_document(self) -> Project:
         return Project.objects.in_hands_of(self.actor.user_id, self.kwargs["project_id"])
+
+    def roll_back(self, version: int) -> Answer:
+        project = self.get_document()
+        services.roll_back_project(project, version, actor=self.actor)
+        return self._answer(project)
 
     @extend_schema(
         parameters=[openapi.CURSOR, openapi.PAGE_SIZE],
@@ -33,7 +39,7 @@ class ProjectViewSet(api.DocumentViewSet):
         """List the projects that you can see, the last edited one first."""
         refuse_unknown(request, ("cursor", "page_size"))
         mine = {"isDeleted": False, "readers": self.actor.user_id}
-        page = BY_LAST_EDIT.page(Project.objects.all(), mine, request)
+        page = BY_LAST_EDIT.page(Project, mine, request)
         return Response({"results": self.get_serializer(page.results, many=True).data,
                          "next": page.next})  # fmt: skip
 
@@ -58,7 +64,7 @@ class ProjectViewSet(api.DocumentViewSet):
     @extend_schema(responses={200: ProjectSerializer, 304: None, **openapi.problems(404)})
     def retrieve(self, request: Request, project_id: str) -> Response:
         """Read a project, with a summary of its timeline."""
-        project = self.get_object()
+        project = self.get_document()
         return self.answer_read(project.etag, lambda: self._encode(project))
 
     @extend_schema(
@@ -85,7 +91,7 @@ class ProjectViewSet(api.DocumentViewSet):
         """Move a project to the trash, from where it can be restored until retention ends."""
 
         def work() -> Answer:
-            project = self.get_object()
+            project = self.get_document()
             etags.check_match(request, project.etag)
             project.delete(actor=self.actor)
             return Answer(wire.encode(TrashedSerializer(project).data))
@@ -109,9 +115,17 @@ class ProjectViewSet(api.DocumentViewSet):
 
         return self.answer_change(project_id, work)
 
+    @extend_schema(
+        request={"application/json": openapi.struct(Rollback)},
+        parameters=[openapi.IF_MATCH_OPTIONAL, openapi.IDEMPOTENCY_KEY],
+        responses={200: ProjectSerializer, **openapi.problems(400, 404, 412, 422)},
+    )
+    def rollback(self, request: Request, project_id: str) -> Response:
+        return super().rollback(request, project_id)
+
     def _change(self, content: Callable[[Project], dict[str, Any]]) -> Response:
         def work() -> Answer:
-            project = self.get_object()
+            project = self.get_document()
             etags.require_match(self.request, project.etag)
             services.update_project(project, actor=self.actor, **content(project))
             return self._answer(project)

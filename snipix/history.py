@@ -133,11 +133,16 @@ def read(document: Document, version: int) -> Any:
 
 def read_bytes(document: Document, version: int) -> bytes:
     """The canonical bytes of a version, proven by their digest. Raises as `read` does."""
-    revisions = of(document)
-    last = revisions.filter(version=version).only("full_version").first()
-    if last is None:
+    start = revision(document, version).full_version
+    return _decode(list(of(document).filter(version__gte=start, version__lte=version)))
+
+
+def revision(document: Document, version: int) -> Revision:
+    """The revision of a version, without its frame. Raises NotFound."""
+    found = of(document).filter(version=version).defer("frame").first()
+    if found is None:
         raise errors.NotFound(f"There is no version {version} of this {document.kind}.")
-    return _decode(list(revisions.filter(version__gte=last.full_version, version__lte=version)))
+    return found
 
 
 def of(document: Document) -> models.QuerySet[Revision]:

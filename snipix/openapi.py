@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
@@ -30,6 +31,8 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     description="Sent again with the same key, the change takes effect once and is answered alike.",
 )
 CURSOR = OpenApiParameter("cursor", str, description="`next` of the page before.")
+FROM = OpenApiParameter("from", int, description="The older version; by default the one before.")
+TO = OpenApiParameter("to", int, description="The newer version; by default the newest.")
 PAGE_SIZE = OpenApiParameter("page_size", OpenApiTypes.INT, description="Documents on a page.")
 
 _PROBLEMS = {
@@ -42,6 +45,14 @@ _PROBLEMS = {
     422: "The idempotency key was used for another request.",
     428: "`If-Match` is missing.",
 }
+
+
+class Schema(AutoSchema):
+    """Operations are named after what they are about and what they do: `timeline_rollback`."""
+
+    def get_operation_id(self) -> str:
+        subject = type(self.view).__name__.removesuffix("ViewSet").lower()
+        return f"{subject}_{self.view.action}"
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

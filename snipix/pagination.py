@@ -11,11 +11,12 @@ from typing import Any
 from bson import ObjectId
 from django.conf import settings
 from django.core import signing
+from django.db import models
+from django_mongodb_backend.queryset import RawQuerySet
 from pymongo import DESCENDING
 from rest_framework.request import Request
 
 from snipix import errors
-from snipix.documents import DocumentQuerySet
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -26,69 +27,88 @@ class Page:
     results: list[Any]
     next: str | None
     """The cursor of the next page; None on the last one."""
+    total: int | None = None
+    """How many there are on all pages; only counted when asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keyset:
-    """An order by one date, and by `_id` where dates are equal."""
+    """An order by one key that is never null, and by `_id` where keys are equal."""
 
     column: str
     direction: int = DESCENDING
 
-    def page(self, queryset: DocumentQuerySet, match: dict[str, Any], request: Request) -> Page:
-        """The page that a request asks for, of what `match` (a MongoDB filter) finds."""
+    def page(
+        self,
+        model: type[models.Model],
+        match: dict[str, Any],
+        request: Request,
+        *,
+        without: Sequence[str] = (),
+    ) -> Page:
+        """The page that a request asks for, of what `match` (a MongoDB filter) finds.
+
+        Keys named in `without` aren't fetched. Raises InvalidInput for a cursor of another list.
+        """
         size = page_size(request)
-        after = self._after(request.query_params.get("cursor"))
+        salt = f"{self.column}{self.direction}{sorted(match)}"
+        after = self._after(request.query_params.get("cursor"), salt)
         # Match, sort and limit in this order, at the top level: served by one index, read in order.
         # The ORM's order_by() would compute fields first, and so sort in memory.
-        found: list[Any] = list(
-            queryset.raw_aggregate(
-                [
-                    {"$match": {**match, **after}},
-                    {"$sort": {self.column: self.direction, "_id": self.direction}},
-                    {"$limit": size + 1},
-                ]
-            )
-        )
-        return Page(found[:size], self._cursor(found[size - 1]) if len(found) > size else None)
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"$and": [match, after]} if after else match},
+            {"$sort": {self.column: self.direction, "_id": self.direction}},
+            {"$limit": size + 1},
+        ]
+        if without:
+            pipeline.append({"$project": dict.fromkeys(without, 0)})
+        found: list[Any] = list(RawQuerySet(pipeline, model=model))
+        cursor = self._cursor(found[size - 1], salt) if len(found) > size else None
+        return Page(found[:size], cursor)
 
-    def _after(self, cursor: str | None) -> dict[str, Any]:
+    def _after(self, cursor: str | None, salt: str) -> dict[str, Any]:
         if not cursor:
             return {}
-        time, key = self._position(cursor)
+        value, key = self._position(cursor, salt)
         beyond = "$lt" if self.direction == DESCENDING else "$gt"
         return {
             # The first condition is implied by the second; it gives the index its bound.
-            self.column: {f"{beyond}e": time},
-            "$or": [{self.column: {beyond: time}}, {self.column: time, "_id": {beyond: key}}],
+            self.column: {f"{beyond}e": value},
+            "$or": [{self.column: {beyond: value}}, {self.column: value, "_id": {beyond: key}}],
         }
 
-    def _position(self, cursor: str) -> tuple[datetime, ObjectId]:
+    def _position(self, cursor: str, salt: str) -> tuple[Any, ObjectId]:
         try:
-            milliseconds, key = signing.loads(cursor, salt=f"cursor:{self.column}")
+            value, key = signing.loads(cursor, salt=salt)
         except signing.BadSignature as error:
             reason = "isn't a cursor of this list"
             hint = "Follow `next` of the page before; leave it out for the first page."
             problem = {"path": "cursor", "reason": reason, "hint": hint}
             raise errors.InvalidInput([problem]) from error
-        return _EPOCH + milliseconds * _MILLISECOND, ObjectId(key)
+        is_time = isinstance(value, dict)
+        return _EPOCH + value["ms"] * _MILLISECOND if is_time else value, ObjectId(key)
 
-    def _cursor(self, last: Any) -> str:
+    def _cursor(self, last: Any, salt: str) -> str:
         field = next(f for f in last._meta.concrete_fields if f.column == self.column)
-        time = getattr(last, field.attname)
-        position = [(time - _EPOCH) // _MILLISECOND, str(last.pk)]
-        return signing.dumps(position, salt=f"cursor:{self.column}")
+        value = getattr(last, field.attname)
+        if isinstance(value, datetime):
+            value = {"ms": (value - _EPOCH) // _MILLISECOND}
+        return signing.dumps([value, str(last.pk)], salt=salt)
 
 
 def page_size(request: Request) -> int:
     """`?page_size=`. Raises InvalidInput for what isn't between 1 and the limit."""
     asked = request.query_params.get("page_size", str(settings.PAGE_SIZE))
-    size = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 9 else 0
-    if not 1 <= size <= settings.PAGE_SIZE_MAX:
-        reason = f"must be a whole number from 1 to {settings.PAGE_SIZE_MAX}"
-        problem = {"path": "page_size", "reason": reason, "hint": "Ask for several pages instead."}
-        raise errors.InvalidInput([problem])
-    return size
+    return whole_number("page_size", asked, 1, settings.PAGE_SIZE_MAX)
+
+
+def whole_number(path: str, text: str, least: int, most: int) -> int:
+    """A number in a query string. Raises InvalidInput for what isn't one within the bounds."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else least - 1
+    if not least <= number <= most:
+        reason = f"must be a whole number from {least} to {most}"
+        raise errors.InvalidInput([{"path": path, "reason": reason, "hint": "Send one of these."}])
+    return number
 
 
 def refuse_unknown(request: Request, offered: Sequence[str]) -> None:
@@ -98,3 +118,6 @@ def refuse_unknown(request: Request, offered: Sequence[str]) -> None:
         hint = f"Offered are: {', '.join(offered) or 'none'}."
         reason = "isn't a parameter of this request"
         raise errors.InvalidInput([{"path": n, "reason": reason, "hint": hint} for n in unknown])
+
+
+BY_VERSION = Keyset("version")

@@ -22,6 +22,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
 USE_I18N = True
+FORMAT_MODULE_PATH = "snipix.formats"
 
 # --- Snipix itself ---------------------------------------------------------------------------
 
@@ -220,7 +221,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["snipix.wire.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["snipix.wire.JSONRenderer", "snipix.wire.BrowsableRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "snipix.openapi.Schema",
     "EXCEPTION_HANDLER": "snipix.errors.exception_handler",
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
     "URL_FORMAT_OVERRIDE": None,

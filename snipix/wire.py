@@ -5,7 +5,9 @@ from typing import Any
 
 import msgspec
 from django.conf import settings
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
+from pymongo.errors import PyMongoError
 from rest_framework import parsers, renderers
 from rest_framework.request import Request
 
@@ -34,6 +36,13 @@ class GuardMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         error = _body_error(request) or _origin_error(request)
         return errors.problem_response(error, request) if error else self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exc: Exception) -> HttpResponse | None:
+        """Outside the API's own views, too, a missing database is a 503; on the admin site."""
+        if not isinstance(exc, errors.SnipixError | DatabaseError | PyMongoError):
+            return None
+        error = errors.as_snipix_error(exc)
+        return errors.problem_response(error, request) if error else None
 
 
 def _body_error(request: HttpRequest) -> errors.SnipixError | None:
@@ -109,14 +118,45 @@ class BrowsableRenderer(renderers.BrowsableAPIRenderer):
     def get_default_renderer(self, view: Any) -> renderers.BaseRenderer:
         return _IndentedRenderer()
 
-    def get_raw_data_form(self, data: Any, view: Any, method: str, request: Request) -> Any:
-        # What is shown comes as bytes; the form fills itself from the same.
-        return super().get_raw_data_form(
-            msgspec.json.decode(data) if isinstance(data, bytes) and data else data,
-            view,
-            method,
-            request,
+    def get_context(
+        self, data: Any, accepted_media_type: str | None, renderer_context: Any
+    ) -> dict[str, Any]:
+        context = super().get_context(data, accepted_media_type, renderer_context)
+        headers, sent = context["response"].headers, context["request"].headers
+        context["etag"] = (
+            headers.get("ETag") or _shown(data).get("etag") or sent.get("If-Match", "")
         )
+        return context
+
+    def get_raw_data_form(self, data: Any, view: Any, method: str, request: Request) -> Any:
+        status: int = self.renderer_context["response"].status_code  # type: ignore[attr-defined]
+        form = super().get_raw_data_form(data, view, method, request)
+        if not form or status in (401, 403, 404):
+            return None
+        is_kept = status >= 400 or request.method in ("PUT", "PATCH")
+        sent = request.body.decode(errors="replace") if is_kept else ""
+        form.initial["_content"] = sent or _draft(data, view, method)
+        return form
+
+
+def _draft(data: Any, view: Any, method: str) -> str:
+    """What a form starts with: what is shown, as far as it can be set."""
+    fields = view.get_serializer().fields if view.serializer_class else {}
+    if method == "POST":
+        is_create = view.action_map.get("post") == "create"
+        required = [name for name, field in fields.items() if field.required and is_create]
+        content: dict[str, Any] = {name: fields[name].get_initial() for name in required}
+    else:
+        ignored = {name for name, field in fields.items() if field.read_only}
+        ignored |= {"id", "version", "updated_at"}
+        content = {name: value for name, value in _shown(data).items() if name not in ignored}
+    return msgspec.json.format(encode(content), indent=2).decode() if content else ""
+
+
+def _shown(data: Any) -> dict[str, Any]:
+    """The answer that a page shows, as an object."""
+    shown = msgspec.json.decode(data) if isinstance(data, bytes) and data else data
+    return shown if isinstance(shown, dict) else {}
 
 
 class _IndentedRenderer(JSONRenderer):

@@ -17,6 +17,7 @@ def save_timeline(
     state: TimelineState,
     *,
     actor: Actor,
+    action: str = "save",
     description: str = "",
     change_summary: str = "",
 ) -> bool:
@@ -27,7 +28,7 @@ def save_timeline(
     is_new = history.write(
         timeline,
         state,
-        action="save",
+        action=action,
         actor=actor,
         description=description,
         change_summary=change_summary,
@@ -38,3 +39,15 @@ def save_timeline(
             {"version": timeline.version, **numbers, "saved_at": timeline.updated_at}
         )
     return is_new
+
+
+def roll_back_timeline(project: Project, timeline: Timeline, version: int, *, actor: Actor) -> None:
+    """Make the state of an old version the next version. Raises NotFound."""
+    save_timeline(
+        project,
+        timeline,
+        history.read(timeline, version),
+        actor=actor,
+        action="rollback",
+        description=f"Rolled back to version {version}",
+    )

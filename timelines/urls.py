@@ -1,12 +1,19 @@
 from django.urls import re_path
 
+from snipix import versions
 from snipix.api import PROJECT_ID
+from snipix.wire import RawJSONParser
 from timelines.views import TimelineViewSet
+
+PREFIX = rf"^projects/(?P<project_id>{PROJECT_ID})/timeline"
 
 urlpatterns = [
     re_path(
-        rf"^projects/(?P<project_id>{PROJECT_ID})/timeline/?$",
-        TimelineViewSet.as_view({"get": "retrieve", "put": "update"}),
+        rf"{PREFIX}/?$",
+        TimelineViewSet.as_view(
+            {"get": "retrieve", "put": "update"}, parser_classes=[RawJSONParser]
+        ),
         name="timeline",
     ),
+    *versions.routes(PREFIX, TimelineViewSet, "timeline"),
 ]

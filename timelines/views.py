@@ -8,9 +8,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from projects.models import Project
-from snipix import api, etags, openapi, times, wire
+from snipix import etags, openapi, times, wire
 from snipix.idempotency import Answer
 from snipix.states import StateWarning
+from snipix.versions import Rollback, VersionedViewSet
 from timelines import services, state
 from timelines.models import Timeline
 
@@ -31,20 +32,35 @@ class TimelineSaved(msgspec.Struct):
     warnings: list[StateWarning]
 
 
-class TimelineViewSet(api.DocumentViewSet):
+class TimelineViewSet(VersionedViewSet):
     """A project's timeline: layers, clips, keyframes and markers."""
-
-    parser_classes = (wire.RawJSONParser,)
 
     def get_project(self) -> Project:
         return Project.objects.in_hands_of(self.actor.user_id, self.kwargs["project_id"])
+
+    def get_document(self) -> Timeline:
+        return Timeline.of(self.get_project())
+
+    def roll_back(self, version: int) -> Answer:
+        project = self.get_project()
+        timeline = Timeline.of(project)
+        services.roll_back_timeline(project, timeline, version, actor=self.actor)
+        return _saved(timeline, state.warnings(timeline.state))
+
+    @extend_schema(
+        request={"application/json": openapi.struct(Rollback)},
+        parameters=[openapi.IF_MATCH_OPTIONAL, openapi.IDEMPOTENCY_KEY],
+        responses={200: openapi.struct(TimelineSaved), **openapi.problems(400, 404, 412, 422)},
+    )
+    def rollback(self, request: Request, project_id: str) -> Response:
+        return super().rollback(request, project_id)
 
     @extend_schema(
         responses={200: openapi.struct(TimelineRead), 304: None, **openapi.problems(404)}
     )
     def retrieve(self, request: Request, project_id: str) -> Response:
         """Read the timeline. One that was never saved is empty, and at version 0."""
-        timeline = Timeline.of(self.get_project())
+        timeline = self.get_document()
         return self.answer_read(timeline.etag, lambda: _encode(timeline))
 
     @extend_schema(
