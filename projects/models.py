@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from django.conf import settings
 from django.db import models
@@ -12,6 +12,7 @@ from django_mongodb_backend.fields import ArrayField
 from django_mongodb_backend.managers import MongoManager
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
+from projects import keys
 from projects.state import ProjectState
 from snipix import errors, history
 from snipix.accounts import SYSTEM, Actor
@@ -19,10 +20,11 @@ from snipix.documents import BsonField, Document, DocumentQuerySet
 from snipix.etags import ETag
 from snipix.history import Revision
 from snipix.idempotency import KeptAnswer
-from snipix.pagination import Keyset
 from snipix.times import now
 
-BY_LAST_EDIT = Keyset("updatedAt")
+Right = Literal["read", "write", "own"]
+_RIGHTS: tuple[Right, ...] = ("read", "write", "own")
+_LIST = {"isDeleted": False}
 
 
 def no_timeline() -> dict[str, Any]:
@@ -42,11 +44,18 @@ class ProjectQuerySet(DocumentQuerySet):
         """What somebody owns or was given."""
         return self.filter(readers__contains=[user_id])
 
-    def in_hands_of(self, user_id: str, project_id: str) -> Project:
-        """One project that somebody can see; to strangers it doesn't exist. Raises NotFound."""
+    def in_hands_of(self, user_id: str, project_id: str, right: Right = "read") -> Project:
+        """One project that somebody can see; to strangers it doesn't exist.
+
+        Raises NotFound, and Forbidden for one who can see it but lacks the right.
+        """
         project = self.visible_to(user_id).filter(project_id=project_id).first()
         if project is None:
             raise errors.NotFound(f"There is no project {project_id!r}, or it isn't yours.")
+        held = project.right_of(user_id)
+        if _RIGHTS.index(held) < _RIGHTS.index(right):
+            needed = "its owner" if right == "own" else "its owner, or somebody with the right to"
+            raise errors.Forbidden(f"You may {held} this project. Ask {needed}.", right=held)
         return project
 
 
@@ -64,16 +73,21 @@ class Project(Document):
 
     kind = "project"
     state_type = ProjectState
+    derived_fields = ("readers", "keys", "sort_name", "sort_duration")
     collection_indexes: ClassVar[Sequence[IndexModel]] = (
         IndexModel([("projectId", ASCENDING)], unique=True),
-        IndexModel(
-            [("readers", ASCENDING), ("updatedAt", DESCENDING), ("_id", DESCENDING)],
-            partialFilterExpression={"isDeleted": False},
+        *(
+            IndexModel(
+                [("keys", ASCENDING), (column, DESCENDING), ("_id", DESCENDING)],
+                partialFilterExpression=_LIST,
+            )
+            for column in ("updatedAt", "createdAt", "sortName", "sortDuration")
         ),
         IndexModel(
-            [("isDeleted", ASCENDING), ("deletedAt", ASCENDING)],
+            [("readers", ASCENDING), ("deletedAt", DESCENDING), ("_id", DESCENDING)],
             partialFilterExpression={"isDeleted": True},
         ),
+        IndexModel([("deletedAt", ASCENDING)], partialFilterExpression={"isDeleted": True}),
         IndexModel([("updatedAt", DESCENDING), ("_id", DESCENDING)]),
     )
 
@@ -91,8 +105,13 @@ class Project(Document):
         max_length=500, db_column="trimmedVideoPath", null=True, editable=False
     )
     trimmed_duration = models.FloatField(db_column="trimmedDuration", null=True, editable=False)
+    collaborators = BsonField(default=list, editable=False)
     readers = ArrayField(models.CharField(max_length=64), default=list, editable=False)
     """Who may see it: the owner, and whoever it is shared with."""
+    keys = BsonField(default=list, editable=False)
+    """What lists and searches find it by."""
+    sort_name = models.CharField(max_length=100, db_column="sortName", editable=False)
+    sort_duration = models.FloatField(db_column="sortDuration", editable=False)
     timeline_state = BsonField(db_column="timelineState", default=no_timeline, editable=False)
     """The timeline in numbers; not part of the project's own versions."""
 
@@ -116,6 +135,19 @@ class Project(Document):
         retention = timedelta(days=settings.TRASH_RETENTION_DAYS)
         return self.deleted_at + retention if self.deleted_at else None
 
+    def derive(self) -> None:
+        self.readers = [self.user_id, *(c["user_id"] for c in self.collaborators)]
+        self.keys = keys.keys(self.readers, self.user_id, self.state)
+        self.sort_name = keys.normalised(self.name)[:100]
+        self.sort_duration = -1.0 if self.duration is None else self.duration
+
+    def right_of(self, user_id: str) -> Right:
+        """What one of its readers may do with it."""
+        if user_id == self.user_id:
+            return "own"
+        found = (c["right"] for c in self.collaborators if c["user_id"] == user_id)
+        return next(found, "read")
+
     def note_timeline(self, summary: dict[str, Any]) -> None:
         """Take over the summary of a timeline that is being saved: no version of its own.
 
@@ -126,15 +158,21 @@ class Project(Document):
         if not self._update_if({"isDeleted": False}, values):
             raise errors.NotFound(f"Project {self.project_id!r} is in the trash.")
 
-    def purge(self, *, actor: Actor = SYSTEM) -> None:
-        """Destroy the project and everything that belongs to it; the audit entries stay."""
+    def purge(self, *, actor: Actor = SYSTEM) -> dict[str, int]:
+        """Destroy the project and everything that belongs to it; the audit entries stay.
 
-        def work() -> None:
+        Returns how many documents of each kind are gone.
+        """
+
+        def work() -> dict[str, int]:
             from timelines.models import Timeline
 
-            Timeline.everything.filter(project_id=self.project_id).erase()
-            Revision.objects.filter(project_id=self.project_id).delete()
-            KeptAnswer.objects.filter(project_id=self.project_id).delete()
-            history.erase(self, actor=actor)
+            mine = {"project_id": self.project_id}
+            gone = {
+                "timelines": Timeline.everything.filter(**mine).erase(),
+                "revisions": Revision.objects.filter(**mine).delete()[0],
+                "kept_answers": KeptAnswer.objects.filter(**mine).delete()[0],
+            }
+            return {**history.erase(self, actor=actor), **gone}
 
-        history.change(work)
+        return history.change(work)

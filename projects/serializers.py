@@ -2,6 +2,8 @@
 
 from typing import Any, ClassVar
 
+from bson import ObjectId
+from django.contrib.auth.models import User
 from rest_framework import serializers
 
 from projects.models import Project
@@ -9,6 +11,7 @@ from snipix import api, wire
 from snipix.free_values import check_free
 
 MAX_METADATA_BYTES = 256 * 1024
+MAX_COLLABORATORS = 20
 
 
 class TimelineSummarySerializer(serializers.Serializer):
@@ -20,6 +23,13 @@ class TimelineSummarySerializer(serializers.Serializer):
     clips = serializers.IntegerField()
     markers = serializers.IntegerField()
     saved_at = api.MillisecondField(allow_null=True)
+
+
+class CollaboratorSerializer(serializers.Serializer):
+    """Somebody whom the owner lets see a project, or change it."""
+
+    user_id = serializers.CharField(max_length=64)
+    right = serializers.ChoiceField(choices=["read", "write"])
 
 
 class MetadataField(serializers.DictField):
@@ -55,6 +65,7 @@ class ProjectSerializer(api.DocumentSerializer):
     )
     timeline = TimelineSummarySerializer(source="timeline_state", read_only=True)
     version = serializers.IntegerField(read_only=True)
+    collaborators = CollaboratorSerializer(many=True, read_only=True)
     created_at = api.MillisecondField(read_only=True)
     updated_at = api.MillisecondField(read_only=True)
     deleted_at = api.MillisecondField(read_only=True)
@@ -64,7 +75,7 @@ class ProjectSerializer(api.DocumentSerializer):
         fields = (
             "id", "name", "description", "status", "metadata", "tags", "duration",
             "thumbnail", "video_path", "trimmed_video_path", "trimmed_duration",
-            "timeline", "version", "etag", "user_id", "created_by",
+            "timeline", "version", "etag", "user_id", "created_by", "collaborators",
             "created_at", "updated_at", "is_deleted", "deleted_at",
         )  # fmt: skip
         read_only_fields = (
@@ -82,6 +93,38 @@ class ProjectSerializer(api.DocumentSerializer):
         return value
 
 
+class CollaboratorsSerializer(api.StrictSerializer):
+    """Who else may see or change a project: this list, and nobody else but the owner."""
+
+    collaborators = serializers.ListField(
+        child=CollaboratorSerializer(), max_length=MAX_COLLABORATORS
+    )
+
+    def validate_collaborators(self, value: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        ids = [collaborator["user_id"] for collaborator in value]
+        if len(set(ids)) < len(ids):
+            raise serializers.ValidationError("name each person once.")
+        return [{**c, "user_id": known_user(c["user_id"])} for c in value]
+
+
+class HandOverSerializer(api.StrictSerializer):
+    """Who is to be the owner."""
+
+    user_id = serializers.CharField(max_length=64)
+
+    def validate_user_id(self, value: str) -> str:
+        return known_user(value)
+
+
+def known_user(user_id: str) -> str:
+    """The id, if there is such a user. Raises ValidationError."""
+    if not (
+        ObjectId.is_valid(user_id) and User.objects.filter(pk=user_id, is_active=True).exists()
+    ):
+        raise serializers.ValidationError(f"there is no user {user_id!r}.")
+    return user_id.lower()
+
+
 class ProjectPageSerializer(serializers.Serializer):
     """One page of a list."""
 
@@ -89,13 +132,22 @@ class ProjectPageSerializer(serializers.Serializer):
     next = serializers.CharField(
         allow_null=True, help_text="The next page's cursor for `?cursor=`; null on the last page."
     )
+    total = serializers.IntegerField(required=False, help_text="With `?include=total`.")
 
 
 class TrashedSerializer(serializers.Serializer):
-    """A project that went to the trash."""
+    """A project in the trash."""
 
     id = serializers.CharField(source="project_id")
+    name = serializers.CharField()
     version = serializers.IntegerField()
     etag = serializers.CharField()
     deleted_at = api.MillisecondField()
     purge_after = api.MillisecondField(help_text="It can be restored until then.")
+
+
+class TrashPageSerializer(serializers.Serializer):
+    """One page of the trash."""
+
+    results = TrashedSerializer(many=True)
+    next = serializers.CharField(allow_null=True)

@@ -10,7 +10,7 @@ from bson import ObjectId
 from msgspec.structs import replace
 
 from projects.models import Project
-from projects.state import CONTENT_FIELDS, ProjectState
+from projects.state import CONTENT_FIELDS, Collaborator, ProjectState
 from snipix import errors, history
 from snipix.accounts import Actor
 
@@ -29,9 +29,7 @@ def create_project(
         raise errors.IdTaken(
             f"The id {project_id!r} is taken. Choose another one, or leave it out."
         )
-    project = Project(
-        id=key, project_id=project_id, created_by=actor.user_id, readers=[actor.user_id]
-    )
+    project = Project(id=key, project_id=project_id, created_by=actor.user_id)
     state = ProjectState(user_id=actor.user_id, **content)
     history.write(project, state, action="create", actor=actor)
     return project
@@ -40,6 +38,26 @@ def create_project(
 def update_project(project: Project, *, actor: Actor, **content: Any) -> None:
     """Change the fields of `CONTENT_FIELDS` that are named; `metadata` as a whole."""
     _write_content(project, content, action="update", actor=actor)
+
+
+def share_project(project: Project, collaborators: list[Collaborator], *, actor: Actor) -> None:
+    """Set who else may see or change a project: this list, and nobody else but the owner."""
+    state = replace(project.state, collaborators=collaborators)
+    history.write(project, state, action="share", actor=actor)
+
+
+def hand_over_project(project: Project, user_id: str, *, actor: Actor) -> None:
+    """Make somebody else the owner. Who owned it until now may still change it."""
+    from timelines.models import Timeline
+
+    state = project.state
+    if user_id == state.user_id:
+        return
+    others = [c for c in state.collaborators if c.user_id != user_id]
+    former = Collaborator(user_id=state.user_id, right="write")
+    handed = replace(state, user_id=user_id, collaborators=[*others, former])
+    history.write(project, handed, action="hand over", actor=actor)
+    Timeline.everything.filter(pk=project.pk).update(user_id=user_id)
 
 
 def roll_back_project(project: Project, version: int, *, actor: Actor) -> None:

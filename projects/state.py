@@ -7,6 +7,14 @@ from msgspec import Meta
 from snipix.states import Struct
 
 Status = Literal["active", "archived"]
+Right = Literal["read", "write"]
+
+
+class Collaborator(Struct, frozen=True, kw_only=True):
+    """Somebody whom the owner lets see a project, or change it."""
+
+    user_id: str
+    right: Right
 
 
 class ProjectState(Struct, frozen=True, kw_only=True):
@@ -15,6 +23,7 @@ class ProjectState(Struct, frozen=True, kw_only=True):
     name: Annotated[str, Meta(min_length=1, max_length=500)]
     user_id: str
     """Whose it is."""
+    collaborators: list[Collaborator] = []
     description: Annotated[str, Meta(max_length=20_000)] = ""
     status: Status = "active"
     metadata: dict[str, Any] = {}

@@ -14,10 +14,11 @@ from rest_framework.fields import empty
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from snipix import errors, etags, idempotency, times
+from snipix import errors, etags, history, idempotency, times
 from snipix.accounts import Actor
 from snipix.etags import ETag
 from snipix.idempotency import Answer
+from snipix.pagination import refuse_unknown
 from snipix.refusals import MAX_PROBLEMS
 
 PROJECT_ID = r"[A-Za-z0-9_-]{1,64}"
@@ -34,14 +35,8 @@ class ObjectIdField(serializers.CharField):
     """An ObjectId, as 24 hexadecimal digits."""
 
 
-class DocumentSerializer(serializers.ModelSerializer):
-    """A model serializer that knows ObjectIds, and refuses fields that don't exist."""
-
-    serializer_field_mapping = {
-        **serializers.ModelSerializer.serializer_field_mapping,
-        ObjectIdAutoField: ObjectIdField,
-        ObjectIdModelField: ObjectIdField,
-    }
+class StrictSerializer(serializers.Serializer):
+    """A serializer that refuses fields that don't exist, by name."""
 
     def run_validation(self, data: Any = empty) -> Any:
         if isinstance(data, Mapping):
@@ -61,6 +56,16 @@ class DocumentSerializer(serializers.ModelSerializer):
         return super().run_validation(data)
 
 
+class DocumentSerializer(StrictSerializer, serializers.ModelSerializer):
+    """A model serializer that knows ObjectIds, and refuses fields that don't exist."""
+
+    serializer_field_mapping = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        ObjectIdAutoField: ObjectIdField,
+        ObjectIdModelField: ObjectIdField,
+    }
+
+
 class DocumentViewSet(viewsets.GenericViewSet):
     """What the viewsets of projects and of what belongs to them have in common."""
 
@@ -77,6 +82,11 @@ class DocumentViewSet(viewsets.GenericViewSet):
     def actor(self) -> Actor:
         return Actor.of(self.request)
 
+    def require_staff(self) -> None:
+        """Raise Forbidden for all but administrators."""
+        if not self.actor.is_staff:
+            raise errors.Forbidden("Only administrators may do this.")
+
     def answer_read(self, etag: ETag, encoded: Callable[[], bytes]) -> Response:
         """Answer 304 to a client that has these bytes; otherwise make them, once."""
         headers = {"ETag": str(etag), "Cache-Control": "private, no-cache"}
@@ -85,6 +95,20 @@ class DocumentViewSet(viewsets.GenericViewSet):
         return Response(encoded(), headers=headers)
 
     def answer_change(self, project_id: str, work: Callable[[], Answer]) -> Response:
-        """Run a change as one transaction, and answer it; see `idempotency.once`."""
+        """Run a change as one transaction, and answer it; see `idempotency.once`.
+
+        With `?dry_run=true` it is checked and answered, and then taken back.
+        """
+        if self._is_rehearsal():
+            answer = history.rehearse(work)
+            return Response(answer.body, headers={"X-Snipix-Dry-Run": "true"})
         answer = idempotency.once(self.request, project_id, work)
         return Response(answer.body, status=answer.status, headers=dict(answer.headers))
+
+    def _is_rehearsal(self) -> bool:
+        refuse_unknown(self.request, ("dry_run",))
+        value = self.request.query_params.get("dry_run", "false")
+        if value not in ("true", "false"):
+            hint = "Leave it out to make the change."
+            raise errors.InvalidInput.at("dry_run", "must be true or false", hint)
+        return value == "true"

@@ -26,7 +26,15 @@ class AuditEntry(models.Model):
     """What one change did to one document."""
 
     collection_indexes: ClassVar[Sequence[IndexModel]] = (
-        IndexModel([("projectId", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)]),
+        *(
+            IndexModel([*subject, ("createdAt", DESCENDING), ("_id", DESCENDING)])
+            for subject in (
+                [("projectId", ASCENDING)],
+                [("userId", ASCENDING)],
+                [("action", ASCENDING)],
+                [],
+            )
+        ),
         IndexModel(
             [("createdAt", ASCENDING)],
             expireAfterSeconds=settings.AUDIT_RETENTION_DAYS * 86_400,

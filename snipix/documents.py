@@ -60,7 +60,7 @@ class DocumentQuerySet(MongoQuerySet):
 
     def purge(self) -> int:
         """Destroy every document for ever, one change each. Returns how many."""
-        return sum(document.purge() is None for document in self)
+        return sum(1 for document in self if document.purge())
 
     def erase(self) -> int:
         """Remove the documents alone, without their histories. `purge` is what you want."""
@@ -89,6 +89,8 @@ class Document(models.Model):
     representation: str = "1"
     """The version of its JSON form: change it when the same state is written differently."""
     state_type: type[states.Struct]
+    derived_fields: tuple[str, ...] = ()
+    """Fields that `derive` computes from the state, for queries."""
     collection_indexes: ClassVar[Sequence[IndexModel]] = ()
 
     id = ObjectIdAutoField(primary_key=True)
@@ -132,6 +134,9 @@ class Document(models.Model):
         for name, value in states.to_builtins(state).items():
             setattr(self, name, value)
 
+    def derive(self) -> None:
+        """Compute `derived_fields` anew, after the state was set."""
+
     @property
     def etag(self) -> ETag:
         return ETag.of(self.version, bytes(self.digest) or self.pk.binary, self.representation)
@@ -152,9 +157,9 @@ class Document(models.Model):
 
         history.change(work)
 
-    def purge(self, *, actor: Actor = SYSTEM) -> None:
-        """Destroy for ever, with its whole history; a trace stays in the audit."""
-        history.change(lambda: history.erase(self, actor=actor))
+    def purge(self, *, actor: Actor = SYSTEM) -> dict[str, int]:
+        """Destroy for ever, with its whole history; a trace stays in the audit. Says how much."""
+        return history.change(lambda: history.erase(self, actor=actor))
 
     def write_if(self, version: int) -> bool:
         """Store this document if the stored one is at `version`: one conditional write.
@@ -170,7 +175,7 @@ class Document(models.Model):
     def _historic_fields(self) -> set[str]:
         """What a change sets: the state, and where it stands in its history."""
         position = {"version", "digest", "content_digest", "full_version", "schema_version"}
-        return {*self.state_type.__struct_fields__, *position, *_KEPT_BESIDE}
+        return {*self.state_type.__struct_fields__, *self.derived_fields, *position, *_KEPT_BESIDE}
 
     def _stored(self, names: Collection[str]) -> dict[str, Any]:
         """What MongoDB keeps of some fields, by key."""

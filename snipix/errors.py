@@ -50,11 +50,24 @@ class InvalidInput(SnipixError):
         where = f"{first['path']}: " if first["path"] else ""
         super().__init__(f"{where}{first['reason']}", errors=list(errors))
 
+    @classmethod
+    def at(cls, path: str, reason: str, hint: str) -> "InvalidInput":
+        """One thing that is wrong: where, why, and what to do instead."""
+        return cls([{"path": path, "reason": reason, "hint": hint}])
+
 
 class NotFound(SnipixError):
     status = 404
     code = "not-found"
     title = "There is no such document"
+
+
+class Forbidden(SnipixError):
+    """Something that the caller can see but may not do."""
+
+    status = 403
+    code = "forbidden"
+    title = "You may not do this"
 
 
 class IdTaken(SnipixError):

@@ -144,6 +144,21 @@ def _reach_database() -> None:
         _log.warning("database not reached yet", error=type(error.__cause__ or error).__name__)
     else:
         _step("database reached", began)
+        _end_abandoned_transactions()
+
+
+def _end_abandoned_transactions() -> None:
+    """Free at once what a killed worker was just changing."""
+    from pymongo.errors import PyMongoError
+
+    from snipix import open_transactions
+
+    try:
+        if count := open_transactions.end_abandoned():
+            _log.warning("transactions of a killed process ended", count=count)
+    except (PyMongoError, OSError) as error:
+        # They end by themselves, when the server's limit for transactions is over.
+        _log.warning("transactions of killed processes not ended", error=type(error).__name__)
 
 
 def _step(name: str, began: float, *, until: float | None = None) -> None:

@@ -87,6 +87,18 @@ def change(work: Callable[[], T]) -> T:
     return resilience.transaction(work, is_committed=audit.is_recorded)
 
 
+def rehearse(work: Callable[[], T]) -> T:
+    """Run `work` as a change, take it back, and return what it would have answered."""
+
+    def rehearsed() -> T:
+        raise resilience.TakenBack(work())
+
+    try:
+        return change(rehearsed)
+    except resilience.TakenBack as taken_back:
+        return taken_back.result
+
+
 def write(
     document: Document,
     state: states.Struct | None = None,
@@ -117,6 +129,7 @@ def write(
         document.deleted_at = document.updated_at if trashed else None
     if state is not None:
         document.state = state
+        document.derive()
     if not document.write_if(before):
         raise resilience.WriteConflict
     id = resilience.record_id()
@@ -172,12 +185,15 @@ def verify(document: Document) -> int:
     return expected
 
 
-def erase(document: Document, *, actor: Actor) -> None:
-    """Destroy a document with its history. Its audit entries stay, and say so."""
-    of(document).delete()
-    type(document).everything.filter(pk=document.pk).erase()
+def erase(document: Document, *, actor: Actor) -> dict[str, int]:
+    """Destroy a document with its history, and say how much. Its audit entries stay."""
+    gone = {
+        "revisions": of(document).delete()[0],
+        document._meta.db_table: type(document).everything.filter(pk=document.pk).erase(),
+    }
     id = resilience.record_id()
     audit.record(id, document, "purge", actor, from_version=document.version)
+    return gone
 
 
 def _check_size(state: states.Struct | None, content: bytes) -> None:

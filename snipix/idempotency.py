@@ -73,7 +73,7 @@ def key_of(request: Request) -> str | None:
     if key is not None and not _KEY.fullmatch(key):
         reason = "must be 1 to 255 visible ASCII characters, such as a UUID"
         hint = "Make one for every change, and send it again only with the same request."
-        raise errors.InvalidInput([{"path": "Idempotency-Key", "reason": reason, "hint": hint}])
+        raise errors.InvalidInput.at("Idempotency-Key", reason, hint)
     return key
 
 

@@ -30,14 +30,56 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="Sent again with the same key, the change takes effect once and is answered alike.",
 )
+DRY_RUN = OpenApiParameter(
+    "dry_run", bool, description="With true: check, answer what would happen, change nothing."
+)
 CURSOR = OpenApiParameter("cursor", str, description="`next` of the page before.")
 FROM = OpenApiParameter("from", int, description="The older version; by default the one before.")
 TO = OpenApiParameter("to", int, description="The newer version; by default the newest.")
 PAGE_SIZE = OpenApiParameter("page_size", OpenApiTypes.INT, description="Documents on a page.")
 
+LISTING = [
+    OpenApiParameter("q", str, description="Words; all must be there, the last may be cut short."),
+    OpenApiParameter(
+        "ordering",
+        str,
+        enum=[
+            f"{sign}{name}" for name in ("updated", "created", "name", "duration") for sign in "-"
+        ]
+        + ["updated", "created", "name", "duration"],
+        description="By default -updated: the last edited first.",
+    ),
+    *(
+        OpenApiParameter(name, description=f"{text} At most one of these four filters.")
+        for name, text in (
+            ("status", "Only projects of this status."),
+            ("tag", "Only projects with this tag, case and accents ignored."),
+            ("has_video", "true or false."),
+            ("shared", "true: only what others share with you."),
+        )
+    ),
+    *(
+        OpenApiParameter(
+            f"{name}_{end}", description=f"A bound of {name}, if the list is ordered by that."
+        )
+        for name in ("updated", "created", "name", "duration")
+        for end in ("min", "max")
+    ),
+    OpenApiParameter("include", enum=["total"], description="Count what is on all pages."),
+]
+
+AUDIT = [
+    OpenApiParameter("project", description="Only changes of this project."),
+    OpenApiParameter("user", description="Only changes by this user."),
+    OpenApiParameter("action", description="Only such changes: create, save, delete, …"),
+    OpenApiParameter("created_min", description="Changes since then."),
+    OpenApiParameter("created_max", description="Changes until then."),
+]
+
 _PROBLEMS = {
     400: "The input isn't valid: `errors` name path, reason and what to do.",
     401: "No valid token.",
+    403: "You may see this, but not do it.",
     404: "There is no such document, or it isn't yours.",
     409: "The id is taken.",
     412: "The document was changed meanwhile: `current` has version and ETag.",
@@ -52,7 +94,7 @@ class Schema(AutoSchema):
 
     def get_operation_id(self) -> str:
         subject = type(self.view).__name__.removesuffix("ViewSet").lower()
-        return f"{subject}_{self.view.action}"
+        return f"{subject}_{getattr(self.view, 'action', '')}"
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -3,7 +3,7 @@
 An offset would skip or repeat documents while others are added, and cost more with every page.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from pymongo import DESCENDING
 from rest_framework.request import Request
 
 from snipix import errors
+from snipix.mongo import connection
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -27,8 +28,6 @@ class Page:
     results: list[Any]
     next: str | None
     """The cursor of the next page; None on the last one."""
-    total: int | None = None
-    """How many there are on all pages; only counted when asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +82,7 @@ class Keyset:
         except signing.BadSignature as error:
             reason = "isn't a cursor of this list"
             hint = "Follow `next` of the page before; leave it out for the first page."
-            problem = {"path": "cursor", "reason": reason, "hint": hint}
-            raise errors.InvalidInput([problem]) from error
+            raise errors.InvalidInput.at("cursor", reason, hint) from error
         is_time = isinstance(value, dict)
         return _EPOCH + value["ms"] * _MILLISECOND if is_time else value, ObjectId(key)
 
@@ -94,6 +92,16 @@ class Keyset:
         if isinstance(value, datetime):
             value = {"ms": (value - _EPOCH) // _MILLISECOND}
         return signing.dumps([value, str(last.pk)], salt=salt)
+
+
+def count(model: type[models.Model], match: dict[str, Any], request: Request) -> int | None:
+    """How many documents a list has on all its pages, if `?include=total` asks for it."""
+    include = request.query_params.get("include")
+    if include not in (None, "total"):
+        raise errors.InvalidInput.at("include", "must be total", "Leave it out otherwise.")
+    if include is None:
+        return None
+    return connection.get_collection(model._meta.db_table).count_documents(match)
 
 
 def page_size(request: Request) -> int:
@@ -107,7 +115,7 @@ def whole_number(path: str, text: str, least: int, most: int) -> int:
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else least - 1
     if not least <= number <= most:
         reason = f"must be a whole number from {least} to {most}"
-        raise errors.InvalidInput([{"path": path, "reason": reason, "hint": "Send one of these."}])
+        raise errors.InvalidInput.at(path, reason, "Send one of these.")
     return number
 
 
@@ -118,6 +126,28 @@ def refuse_unknown(request: Request, offered: Sequence[str]) -> None:
         hint = f"Offered are: {', '.join(offered) or 'none'}."
         reason = "isn't a parameter of this request"
         raise errors.InvalidInput([{"path": n, "reason": reason, "hint": hint} for n in unknown])
+
+
+def one_filter(request: Request, offered: Collection[str]) -> str | None:
+    """The one filter that a request names, if any. Raises InvalidInput for several."""
+    chosen = [name for name in offered if name in request.query_params]
+    if len(chosen) > 1:
+        hint = f"Send at most one of {', '.join(offered)}."
+        raise errors.InvalidInput.at(chosen[1], "can't be combined with another filter", hint)
+    return chosen[0] if chosen else None
+
+
+def bounds(request: Request, name: str, read: Callable[[str], Any]) -> dict[str, Any]:
+    """`?name_min=` and `?name_max=`, for MongoDB. Raises InvalidInput for what `read` refuses."""
+    found = {}
+    for path, operator in ((f"{name}_min", "$gte"), (f"{name}_max", "$lte")):
+        if path in request.query_params:
+            try:
+                found[operator] = read(request.query_params[path])
+            except ValueError as error:
+                hint = f"Send a value like those of {name}."
+                raise errors.InvalidInput.at(path, f"isn't valid: {error}", hint) from error
+    return found
 
 
 BY_VERSION = Keyset("version")

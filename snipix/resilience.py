@@ -25,7 +25,7 @@ from pymongo.write_concern import WriteConcern
 from tenacity import RetryCallState, Retrying
 from tenacity.wait import wait_random_exponential
 
-from snipix import errors, metrics
+from snipix import errors, metrics, open_transactions
 from snipix.mongo import connection
 
 T = TypeVar("T")
@@ -40,6 +40,14 @@ _running: ContextVar["_Run | None"] = ContextVar("running", default=None)
 
 class WriteConflict(Exception):
     """Another writer was faster; run the whole again on what there is now."""
+
+
+class TakenBack(Exception):
+    """Raised by the work itself, to undo what it did and hand over what it would have answered."""
+
+    def __init__(self, result: Any) -> None:
+        super().__init__("taken back on purpose")
+        self.result = result
 
 
 class CommitUnknown(Exception):
@@ -101,6 +109,9 @@ class _Run:
         )
         try:
             result = retrying(self._attempt)
+        except TakenBack:
+            metrics.TRANSACTIONS.labels("taken back").inc()
+            raise
         except Exception as error:
             # A commit in doubt may have landed late, and made the next attempt fail on it.
             has_landed = self._has_landed()
@@ -197,6 +208,7 @@ def _begin() -> ClientSession:
     """Start a transaction that the ORM's operations of this thread join."""
     connection.ensure_connection()
     session = connection.connection.start_session()
+    open_transactions.note(session)
     session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=_MAJORITY)
     connection.session = session
     connection.in_atomic_block_mongo = True

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from django.utils.dateparse import parse_datetime
+
 
 def now() -> datetime:
     """The time in UTC, cut to the millisecond that MongoDB keeps: what is answered is stored."""
@@ -16,3 +18,11 @@ def write(time: datetime) -> str:
     """RFC 3339 in UTC with `Z`, to the millisecond. A naive time is in UTC: MongoDB's are."""
     aware = time if time.tzinfo else time.replace(tzinfo=UTC)
     return aware.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def read(text: str) -> datetime:
+    """A time as RFC 3339 writes it. Raises ValueError."""
+    time = parse_datetime(text)
+    if time is None:
+        raise ValueError("must be a time as RFC 3339 writes it, as 2026-01-31T12:00:00Z")
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

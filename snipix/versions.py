@@ -181,5 +181,5 @@ def _wanted_version(body: Any) -> int:
         return msgspec.convert(body, Rollback).version
     except msgspec.ValidationError as error:
         hint = 'Send {"version": n}, one of those that …/versions/ lists.'
-        problem = {"path": "version", "reason": "must be the number of a version", "hint": hint}
-        raise errors.InvalidInput([problem]) from error
+        reason = "must be the number of a version"
+        raise errors.InvalidInput.at("version", reason, hint) from error

@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from projects.models import Project
+from projects.models import Project, Right
 from snipix import etags, openapi, times, wire
 from snipix.idempotency import Answer
 from snipix.states import StateWarning
@@ -35,22 +35,22 @@ class TimelineSaved(msgspec.Struct):
 class TimelineViewSet(VersionedViewSet):
     """A project's timeline: layers, clips, keyframes and markers."""
 
-    def get_project(self) -> Project:
-        return Project.objects.in_hands_of(self.actor.user_id, self.kwargs["project_id"])
+    def get_project(self, right: Right = "read") -> Project:
+        return Project.objects.in_hands_of(self.actor.user_id, self.kwargs["project_id"], right)
 
     def get_document(self) -> Timeline:
         return Timeline.of(self.get_project())
 
     def roll_back(self, version: int) -> Answer:
-        project = self.get_project()
+        project = self.get_project("write")
         timeline = Timeline.of(project)
         services.roll_back_timeline(project, timeline, version, actor=self.actor)
         return _saved(timeline, state.warnings(timeline.state))
 
     @extend_schema(
         request={"application/json": openapi.struct(Rollback)},
-        parameters=[openapi.IF_MATCH_OPTIONAL, openapi.IDEMPOTENCY_KEY],
-        responses={200: openapi.struct(TimelineSaved), **openapi.problems(400, 404, 412, 422)},
+        parameters=[openapi.IF_MATCH_OPTIONAL, openapi.IDEMPOTENCY_KEY, openapi.DRY_RUN],
+        responses={200: openapi.struct(TimelineSaved), **openapi.problems(400, 403, 404, 412, 422)},
     )
     def rollback(self, request: Request, project_id: str) -> Response:
         return super().rollback(request, project_id)
@@ -64,11 +64,11 @@ class TimelineViewSet(VersionedViewSet):
         return self.answer_read(timeline.etag, lambda: _encode(timeline))
 
     @extend_schema(
-        parameters=[openapi.IF_MATCH, openapi.IDEMPOTENCY_KEY],
+        parameters=[openapi.IF_MATCH, openapi.IDEMPOTENCY_KEY, openapi.DRY_RUN],
         request={"application/json": openapi.struct(state.Save)},
         responses={
             200: openapi.struct(TimelineSaved),
-            **openapi.problems(400, 404, 412, 413, 422, 428),
+            **openapi.problems(400, 403, 404, 412, 413, 422, 428),
         },
     )
     def update(self, request: Request, project_id: str) -> Response:
@@ -78,7 +78,7 @@ class TimelineViewSet(VersionedViewSet):
         warnings = state.warnings(new)
 
         def work() -> Answer:
-            project = self.get_project()
+            project = self.get_project("write")
             timeline = Timeline.of(project)
             etags.require_match(request, timeline.etag)
             services.save_timeline(

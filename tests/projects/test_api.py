@@ -14,7 +14,8 @@ from timelines.models import Timeline
 FIELDS = {
     "id", "name", "description", "status", "metadata", "tags", "duration", "thumbnail",
     "video_path", "trimmed_video_path", "trimmed_duration", "timeline", "version", "etag",
-    "user_id", "created_by", "created_at", "updated_at", "is_deleted", "deleted_at",
+    "user_id", "created_by", "collaborators", "created_at", "updated_at",
+    "is_deleted", "deleted_at",
 }  # fmt: skip
 
 
