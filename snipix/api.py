@@ -77,6 +77,7 @@ class DocumentViewSet(viewsets.GenericViewSet):
         # fingerprinted afterwards.
         _ = request.body
         super().initial(request, *args, **kwargs)
+        _ = request.data  # parsed before anything is looked up: a broken body is refused as such
 
     @property
     def actor(self) -> Actor:

@@ -130,11 +130,8 @@ class VersionedViewSet(api.DocumentViewSet):
         refuse_unknown(request, ("from", "to"))
         document = self.get_document()
         after = _number("to", request.query_params.get("to", str(document.version)))
-        before = _number("from", request.query_params.get("from", str(after - 1)))
-        found = comparison.differences(
-            msgspec.json.decode(history.read_bytes(document, before)),
-            msgspec.json.decode(history.read_bytes(document, after)),
-        )
+        before = _number("from", request.query_params.get("from", str(max(after - 1, 0))))
+        found = comparison.differences(_state(document, before), _state(document, after))
         shown = list(islice(found, MAX_DIFFERENCES))
         more = sum(1 for _ in found)
         return Response(wire.encode(Comparison(before, after, shown, more)))
@@ -173,7 +170,12 @@ def routes(prefix: str, viewset: type[VersionedViewSet], name: str) -> list[URLP
 
 
 def _number(path: str, text: str) -> int:
-    return whole_number(path, text, 1, 2**53)
+    return whole_number(path, text, 0, 2**53)
+
+
+def _state(document: Document, version: int) -> Any:
+    """A version's state as plain JSON; version 0 is before there was anything."""
+    return msgspec.json.decode(history.read_bytes(document, version)) if version else {}
 
 
 def _wanted_version(body: Any) -> int:

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from rest_framework.authentication import SessionAuthentication
 
 from snipix import indexes
+from snipix.accounts import Token, TokenAuthentication
+from snipix.api import DocumentViewSet
 from snipix.mongo import connection
 
 SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
@@ -80,10 +83,28 @@ def api(db: None) -> Api:
 @pytest.fixture
 def alice(db: None) -> User:
     """She owns."""
-    return User.objects.create_user("alice", password="alice-likes-long-films")
+    return User.objects.create_user("alice")
 
 
 @pytest.fixture
 def charlie(db: None) -> User:
     """A stranger."""
-    return User.objects.create_user("charlie", password="charlie-likes-short-films")
+    return User.objects.create_user("charlie")
+
+
+@pytest.fixture
+def bob(db: None) -> User:
+    """What alice owns may be shared with him."""
+    return User.objects.create_user("bob")
+
+
+@pytest.fixture
+def accounts(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Accounts mode. (Views are bound to the setting while they are imported.)"""
+    mode = [TokenAuthentication, SessionAuthentication]
+    monkeypatch.setattr(DocumentViewSet, "authentication_classes", mode)
+
+
+def as_(user: User) -> Api:
+    """The API as somebody sees it."""
+    return Api(Token.issue(user))

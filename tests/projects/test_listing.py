@@ -1,6 +1,5 @@
 """Lists and search of projects."""
 
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
