@@ -22,11 +22,10 @@ test: .venv/dev  ## Run the tests on servers of their own
 test-kill: .venv/dev  ## Run the long test that kills everything 50 times
 	@exec $(BIN)/python -m pytest -m long $(ARGS)
 
-lint: .venv/dev  ## Check format, style, types, migrations and the OpenAPI description
+lint: .venv/dev  ## Check format, style, types and the OpenAPI description
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy .
-	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
 
 openapi: .venv/dev  ## Write docs/openapi.json anew, after the API was changed on purpose

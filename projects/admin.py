@@ -105,12 +105,12 @@ class ProjectAdmin(DocumentAdmin):
 
     form = ProjectForm
     list_display = ("name", "updated_at", "project_id", "owner", "status", "version", "timeline")
-    search_help_text = "A project's id in full, or the name or id of its owner."
+    search_help_text = "A project's id in full, or the name or id of somebody who can see it."
     ordering = ("-updated_at", "-pk")
-    heavy = ("metadata", "description")
+    heavy = ("metadata", "description", "keys")
     readonly_fields = (
-        "project_id", "owner", "creator", "version", "created_at", "updated_at", "timeline",
-        "video_path", "trimmed_video_path", "thumbnail",
+        "project_id", "owner", "shared_with", "creator", "version", "created_at", "updated_at",
+        "timeline", "video_path", "trimmed_video_path", "thumbnail",
     )  # fmt: skip
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -118,7 +118,9 @@ class ProjectAdmin(DocumentAdmin):
 
     def find(self, queryset: Any, term: str) -> ProjectQuerySet:
         by_id = queryset.filter(project_id=term)
-        return by_id if by_id.exists() else queryset.visible_to(user_id_of(term) or term)
+        owner = user_id_of(term) or term
+        # Among live projects an index finds the key, in the trash the reader.
+        return by_id if by_id.exists() else queryset.visible_to(owner).filter(keys=owner)
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         return (*self.list_display, "deleted_at") if is_trash(request) else self.list_display
@@ -140,6 +142,14 @@ class ProjectAdmin(DocumentAdmin):
     @admin.display(description="owner")
     def owner(self, project: Project) -> str:
         return self.who(project)
+
+    @admin.display(description="shared with")
+    def shared_with(self, project: Project) -> str:
+        names = user_names(each["user_id"] for each in project.collaborators)
+        shared = (
+            (names.get(c["user_id"], c["user_id"]), c["right"]) for c in project.collaborators
+        )
+        return ", ".join(f"{name} ({right})" for name, right in shared) or "nobody"
 
     @admin.display(description="creator")
     def creator(self, project: Project) -> str:

@@ -20,6 +20,7 @@ from snipix.documents import BsonField, Document, DocumentQuerySet
 from snipix.etags import ETag
 from snipix.history import Revision
 from snipix.idempotency import KeptAnswer
+from snipix.mongo import one
 from snipix.times import now
 
 Right = Literal["read", "write", "own"]
@@ -49,7 +50,7 @@ class ProjectQuerySet(DocumentQuerySet):
 
         Raises NotFound, and Forbidden for one who can see it but lacks the right.
         """
-        project = self.visible_to(user_id).filter(project_id=project_id).first()
+        project = one(self.visible_to(user_id).filter(project_id=project_id))
         if project is None:
             raise errors.NotFound(f"There is no project {project_id!r}, or it isn't yours.")
         held = project.right_of(user_id)

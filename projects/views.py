@@ -23,6 +23,7 @@ from projects.state import Collaborator
 from snipix import api, audit_views, errors, etags, idempotency, openapi, wire
 from snipix.audit_views import EntryPage
 from snipix.idempotency import Answer
+from snipix.mongo import one
 from snipix.pagination import Keyset, count, refuse_unknown
 from snipix.versions import Rollback, VersionedViewSet
 
@@ -149,7 +150,7 @@ class ProjectViewSet(VersionedViewSet):
         self.require_staff()
 
         def work() -> Answer:
-            project = Project.everything.trashed().filter(project_id=project_id).first()
+            project = one(Project.everything.trashed().filter(project_id=project_id))
             if project is None:
                 raise errors.NotFound(f"There is no project {project_id!r} in the trash.")
             return Answer(wire.encode(Purged(project.purge(actor=self.actor))))

@@ -23,6 +23,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from snipix.logs import client_address
+from snipix.mongo import one
 from snipix.times import now
 
 ANONYMOUS = "anonymous"
@@ -102,10 +103,10 @@ class Token(models.Model):
     def user_of(secret: str) -> User | None:
         """The active user whom a token that hasn't expired belongs to."""
         tokens = Token.objects.filter(digest=_digest(secret))
-        user_id, expires_at = tokens.values_list("user", "expires_at").first() or (None, None)
+        user_id, expires_at = one(tokens.values_list("user", "expires_at")) or (None, None)
         if user_id is None or (expires_at and expires_at <= now()):
             return None
-        return User.objects.filter(pk=user_id, is_active=True).first()
+        return one(User.objects.filter(pk=user_id, is_active=True))
 
 
 class AnonymousOwnerAuthentication(BaseAuthentication):

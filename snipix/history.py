@@ -22,6 +22,7 @@ from django_mongodb_backend.fields import ObjectIdAutoField, ObjectIdField
 from pymongo import ASCENDING, IndexModel
 
 from snipix import audit, errors, frames, resilience, states
+from snipix.mongo import one
 from snipix.times import now
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def read_bytes(document: Document, version: int) -> bytes:
 
 def revision(document: Document, version: int) -> Revision:
     """The revision of a version, without its frame. Raises NotFound."""
-    found = of(document).filter(version=version).defer("frame").first()
+    found = one(_of(document).filter(version=version).defer("frame"))
     if found is None:
         raise errors.NotFound(f"There is no version {version} of this {document.kind}.")
     return found
@@ -160,8 +161,11 @@ def revision(document: Document, version: int) -> Revision:
 
 def of(document: Document) -> models.QuerySet[Revision]:
     """The revisions of a document, oldest first."""
-    revisions = Revision.objects.filter(document_id=document.pk, kind=document.kind)
-    return revisions.order_by("version")
+    return _of(document).order_by("version")
+
+
+def _of(document: Document) -> models.QuerySet[Revision]:
+    return Revision.objects.filter(document_id=document.pk, kind=document.kind)
 
 
 def verify(document: Document) -> int:
@@ -180,7 +184,8 @@ def verify(document: Document) -> int:
             raise HistoryDamaged(f"{revision}: the hash chain is broken")
     if (document.version, document.digest) != (expected, digest if expected else b""):
         raise HistoryDamaged(f"the head is at version {document.version}, history at {expected}")
-    if expected and states.encode(document.stored_state) != content:
+    # Compared as states: what is written down differs once the state's definition has grown.
+    if expected and states.decode(content, document.state_type) != document.state:
         raise HistoryDamaged("the head's state isn't that of its last version")
     return expected
 
@@ -188,7 +193,7 @@ def verify(document: Document) -> int:
 def erase(document: Document, *, actor: Actor) -> dict[str, int]:
     """Destroy a document with its history, and say how much. Its audit entries stay."""
     gone = {
-        "revisions": of(document).delete()[0],
+        "revisions": _of(document).delete()[0],
         document._meta.db_table: type(document).everything.filter(pk=document.pk).erase(),
     }
     id = resilience.record_id()

@@ -17,8 +17,9 @@ from django_mongodb_backend.fields import ObjectIdAutoField
 from pymongo import ASCENDING, IndexModel
 from rest_framework.request import Request
 
-from snipix import errors, history, resilience
+from snipix import errors, frames, history, resilience
 from snipix.documents import BsonField
+from snipix.mongo import one
 from snipix.times import now
 
 _KEY = re.compile(r"[!-~]{1,255}")
@@ -54,6 +55,7 @@ class KeptAnswer(models.Model):
     status = models.PositiveSmallIntegerField()
     headers = BsonField()
     body = models.BinaryField()
+    """Compressed: the warnings in an answer can be longer than what its change takes."""
     created_at = models.DateTimeField(db_column="createdAt")
 
     class Meta:
@@ -64,7 +66,7 @@ class KeptAnswer(models.Model):
 
     @property
     def answer(self) -> Answer:
-        return Answer(bytes(self.body), self.status, self.headers)
+        return Answer(frames.decompress(bytes(self.body), None), self.status, self.headers)
 
 
 def key_of(request: Request) -> str | None:
@@ -96,9 +98,8 @@ def once(request: Request, project_id: str, work: Callable[[], Answer]) -> Answe
         return history.change(work)
 
     def keyed() -> Answer:
-        kept = KeptAnswer.objects.filter(
-            project_id=project_id, user_id=str(request.user.pk), key=key
-        ).first()
+        mine = {"project_id": project_id, "user_id": str(request.user.pk)}
+        kept = one(KeptAnswer.objects.filter(**mine, key=key))
         if kept is None:
             return _keep(request, project_id, key, work())
         if kept.fingerprint != _fingerprint(request):
@@ -120,7 +121,7 @@ def _keep(request: Request, project_id: str, key: str, answer: Answer) -> Answer
         fingerprint=_fingerprint(request),
         status=answer.status,
         headers=dict(answer.headers),
-        body=answer.body,
+        body=frames.compress(answer.body, None),
         created_at=now(),
     ).save(force_insert=True)
     return answer

@@ -7,6 +7,10 @@ process then counts in files of its own, and an answer adds them up.
 import hmac
 import os
 
+if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    # Empty means unset; prometheus_client would take it for the folder one happens to be in.
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe

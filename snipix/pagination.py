@@ -36,6 +36,8 @@ class Keyset:
 
     column: str
     direction: int = DESCENDING
+    is_unique: bool = False
+    """Whether no two documents of the list have the same key, so that `_id` decides nothing."""
 
     def page(
         self,
@@ -56,7 +58,7 @@ class Keyset:
         # The ORM's order_by() would compute fields first, and so sort in memory.
         pipeline: list[dict[str, Any]] = [
             {"$match": {"$and": [match, after]} if after else match},
-            {"$sort": {self.column: self.direction, "_id": self.direction}},
+            {"$sort": self._sort()},
             {"$limit": size + 1},
         ]
         if without:
@@ -64,6 +66,10 @@ class Keyset:
         found: list[Any] = list(RawQuerySet(pipeline, model=model))
         cursor = self._cursor(found[size - 1], salt) if len(found) > size else None
         return Page(found[:size], cursor)
+
+    def _sort(self) -> dict[str, int]:
+        last = {} if self.is_unique else {"_id": self.direction}
+        return {self.column: self.direction, **last}
 
     def _after(self, cursor: str | None, salt: str) -> dict[str, Any]:
         if not cursor:
@@ -150,4 +156,4 @@ def bounds(request: Request, name: str, read: Callable[[str], Any]) -> dict[str,
     return found
 
 
-BY_VERSION = Keyset("version")
+BY_VERSION = Keyset("version", is_unique=True)

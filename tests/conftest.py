@@ -14,6 +14,7 @@ from snipix import indexes
 from snipix.accounts import Token, TokenAuthentication
 from snipix.api import DocumentViewSet
 from snipix.mongo import connection
+from tests import queries  # noqa: F401 - listens to commands from the first connection on
 
 SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 KEPT = {"django_migrations", "django_content_type", "auth_permission"}

@@ -6,6 +6,7 @@ name others, and are gone when the run ends, also after Ctrl-C.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import shutil
@@ -23,21 +24,22 @@ _cleanup = contextlib.ExitStack()
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
     """Start the servers, and name them in the environment."""
-    # So that a run that is asked to end by a SIGTERM tidies up as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # So that a run that is asked to end, or loses its terminal, tidies up as after Ctrl-C.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    # Not a hook of pytest's: those that end a run aren't called if it fails this early.
+    atexit.register(_cleanup.close)
     folder = Path(tempfile.mkdtemp(prefix="snipix-tests-"))
     _cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
-    os.environ["MONGODB_URI"] = os.environ.get("MONGODB_URI") or _start(local.Mongo(folder))
+    # What tests leave in temporary folders, and killed processes of theirs, goes with it.
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    if not os.environ.get("MONGODB_URI"):
+        os.environ["MONGODB_URI"] = _start(local.Mongo(folder))
+        os.environ["SNIPIX_TESTS_EMBEDDED"] = "1"  # for tests that only a real MongoDB can pass
     if local.Redis.is_installed() and not os.environ.get("REDIS_URL"):
         os.environ["REDIS_URL"] = _start(local.Redis(folder))
     os.environ["MONGODB_DATABASE"] = f"snipix_tests_{os.getpid()}"
     os.environ["SECRET_KEY"] = "only-for-tests-" + "0123456789" * 5
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure() -> None:
-    """Stop what was started."""
-    _cleanup.close()
 
 
 def _start(server: local.Server) -> str:

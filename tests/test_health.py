@@ -72,7 +72,7 @@ def test_life_touches_nothing(client: Client, settings: Any) -> None:
     assert "no-store" in response["Cache-Control"]
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("db")
 def test_it_is_ready_when_all_is_there(client: Client) -> None:
     response = client.get("/health/ready")
 
@@ -82,7 +82,7 @@ def test_it_is_ready_when_all_is_there(client: Client) -> None:
     assert "no-store" in response["Cache-Control"]
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("db")
 @pytest.mark.parametrize("host", ["10.1.2.3:8000", "snipix", "localhost"])
 def test_probes_come_under_any_name_and_without_https(
     client: Client, settings: Any, host: str
@@ -143,7 +143,7 @@ def test_it_starts_before_the_database_does(tmp_path: Path) -> None:
         assert wait_until(lambda: _ready(running)[1]["database"] == "ok", seconds=10)
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("db")
 def test_without_redis_it_is_ready_all_the_same(tmp_path: Path) -> None:
     env = {
         "MONGODB_DATABASE": connection.settings_dict["NAME"],
@@ -153,7 +153,7 @@ def test_without_redis_it_is_ready_all_the_same(tmp_path: Path) -> None:
         assert _ready(running) == (200, {**OK, "redis": "unreachable"})
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("db")
 def test_a_cache_of_the_process_is_said_to_be_no_redis(client: Client, settings: Any) -> None:
     settings.REDIS_URL = ""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from pymongo import MongoClient
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from snipix import metrics
-from snipix.local.processes import wait_until
+from snipix.local.processes import ROOT, wait_until
 from tests.watched import WatchedWeb, web
 
 TOKEN = "a-token-for-prometheus"
@@ -48,6 +50,13 @@ def _lived(running: WatchedWeb) -> float:
     assert status == 200
     name = ("snipix_request_seconds_count", "GET", "health-live", "2xx")
     return _samples(body.decode()).get(name, 0)
+
+
+def _workers(running: WatchedWeb, number: int) -> list[str]:
+    """The pids of the workers that have started so far, once there are so many."""
+    find = re.compile(r'"database reached".*?"pid": (\d+)').findall
+    assert wait_until(lambda: len(find(running.printed())) == number, seconds=10)
+    return find(running.printed())
 
 
 @pytest.fixture
@@ -155,24 +164,32 @@ def test_all_workers_count_together_also_when_one_was_killed(tmp_path: Path) -> 
             running.get("/health/live")
         assert _lived(running) == before + 40
 
-        workers = set(re.findall(r'"database reached".*?"pid": (\d+)', running.printed()))
-        assert len(workers) == 2
-        os.kill(int(min(workers)), signal.SIGKILL)
-        wait_until(lambda: running.printed().count("database reached") == 3, seconds=10)
+        workers = _workers(running, 2)
+        os.kill(int(workers[0]), signal.SIGKILL)
+        assert workers[1] in _workers(running, 3)
         for _ in range(10):
             running.get("/health/live")
         assert _lived(running) == before + 50
 
 
 def test_counters_are_removed_with_the_server_also_after_it_was_killed(tmp_path: Path) -> None:
-    folders = lambda: list(tmp_path.glob("snipix-metrics-*"))  # noqa: E731
-    with web(tmp_path) as running:
-        [killed] = folders()
+    parent = tmp_path / "counters"
+    with web(tmp_path, PROMETHEUS_MULTIPROC_DIR=str(parent)) as running:
+        [killed] = parent.iterdir()
         running.kill()
-        assert folders() == [killed]
-        running.start()
-        assert _lived(running) < 5
-        assert len(folders()) == 1
-        assert folders() != [killed]
+        assert list(parent.iterdir()) == [killed]
 
-    assert not folders()
+        running.start()
+        [folder] = parent.iterdir()
+        assert folder != killed
+        assert list(folder.iterdir())
+
+    assert not list(parent.iterdir())
+
+
+def test_an_empty_folder_variable_leaves_no_files_behind(tmp_path: Path) -> None:
+    program = "from snipix import metrics; metrics.TRANSACTIONS.labels('committed').inc()"
+    env = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": "", "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=env, check=True)
+
+    assert not list(tmp_path.iterdir())

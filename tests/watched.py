@@ -45,7 +45,6 @@ class WatchedWeb(local.Web):
 @contextlib.contextmanager
 def web(folder: Path, *, workers: int = 1, **env: str) -> Iterator[WatchedWeb]:
     """Serve with these variables besides the test run's own."""
-    # Not the run's folder for temporary files: what gunicorn leaves there is looked at.
-    environment = {**os.environ, "TMPDIR": str(folder), "WEB_CONCURRENCY": str(workers), **env}
+    environment = {**os.environ, "WEB_CONCURRENCY": str(workers), **env}
     with WatchedWeb(folder, env=environment, workers=workers) as running:
         yield running

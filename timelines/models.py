@@ -12,6 +12,7 @@ from pymongo import ASCENDING, IndexModel
 from projects.models import Project
 from snipix import errors
 from snipix.documents import BsonField, Document
+from snipix.mongo import one
 from timelines.state import TimelineState
 
 
@@ -50,7 +51,7 @@ class Timeline(Document):
 
         Raises NotFound for one that is in the trash by itself.
         """
-        found = cls.everything.filter(pk=project.pk).first()
+        found = one(cls.everything.filter(pk=project.pk))
         if found and found.is_deleted:
             raise errors.NotFound(f"The timeline of project {project.project_id!r} was deleted.")
         return found or cls(

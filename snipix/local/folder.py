@@ -8,6 +8,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from snipix.local.servers import LocalError
 
@@ -16,10 +17,10 @@ from snipix.local.servers import LocalError
 def locked(folder: Path, url: str) -> Iterator[None]:
     """Keep others out of the folder; `url` tells them where its Snipix is to be found.
 
-    The lock ends with our process, however that ends. Raises LocalError if it is taken.
+    The lock ends with our process, however that ends. Raises LocalError if it is taken,
+    or if the folder can't be used.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a+") as file:
+    with _open(folder) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -50,6 +51,14 @@ def secret(folder: Path, name: str, *, length: int) -> str:
             os.fsync(file.fileno())
         draft.replace(path)
     return path.read_text().strip()
+
+
+def _open(folder: Path) -> TextIO:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return (folder / "lock").open("a+")
+    except OSError as error:
+        raise LocalError(f"The data folder {folder} can't be used: {error.strerror}.") from error
 
 
 def _taken(folder: Path, url: str) -> str:

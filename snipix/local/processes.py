@@ -103,10 +103,11 @@ def spawn(
         )
 
 
-def stop_orphans(folder: Path, *, seconds: float = 4) -> int:
+def stop_orphans(folder: Path, *, seconds: float = 1) -> int:
     """End what was started for `folder` by a process that is dead by now; return how many.
 
-    They are asked to stop, and killed if they don't within `seconds`.
+    They are asked to stop, and killed if they don't within `seconds`: few, since what has been
+    acknowledged is on the disk by then.
     """
     orphans = list(_orphans(folder))
     for number, patience in ((signal.SIGTERM, seconds), (signal.SIGKILL, 5.0)):

@@ -58,6 +58,7 @@ class Local:
             self._start(server, running)
             self.env[variable] = server.uri
         self._prepare()
+        self.env["WEB_CONCURRENCY"] = str(self.workers)  # what the system checks go by
         web = Web(self.data_dir, port=self.port, env=self.env, workers=self.workers)
         self._start(web, running)
         self._announce()
@@ -140,7 +141,7 @@ class Local:
         if not self.demo:
             return ""
         password = self.env["SNIPIX_DEMO_ADMIN_PASSWORD"]
-        return f"  (user admin, password {password}, made at random on the first run)"
+        return f"  (user admin, password {password} unless you have changed it)"
 
 
 def _interrupt_on_signals() -> None:
@@ -151,7 +152,9 @@ def _interrupt_on_signals() -> None:
         raise KeyboardInterrupt
 
     for number in SIGNALS:
-        signal.signal(number, interrupt)
+        # Under nohup, the end of the terminal is no reason to stop.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, interrupt)
 
 
 def _watch(servers: list[Server]) -> None:

@@ -107,6 +107,7 @@ class Server:
             self.process.wait()
             # The workers aren't our children: nobody tells us when they have let the port go.
             processes.wait_until(lambda: not processes.is_group_alive(group), seconds=5)
+            processes.wait_until(lambda: is_port_free(self.port), seconds=5)
         self.process = None
 
     def is_running(self) -> bool:
@@ -245,6 +246,7 @@ class Mongo(Server):
 
     def _mongod(self) -> list[str]:
         place = ["--bind_ip", HOST, "--port", str(self.port), "--dbpath", str(self.storage)]
+        place.append("--nounixsocket")  # It would stay in /tmp after a kill.
         size = ["--oplogSize", "256", "--wiredTigerCacheSizeGB", "0.5"]
         test = ["--setParameter", "enableTestCommands=1"] if self.test_commands else []
         return [str(self.program), "--replSet", "snipix", "--quiet", *place, *size, *test]

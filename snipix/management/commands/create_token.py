@@ -9,6 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from snipix.accounts import Token
 from snipix.times import now
 
+MAX_DAYS = 36_500
+
 
 class Command(BaseCommand):
     help = "Make a bearer token for a user and print it: the only time that it can be read."
@@ -22,5 +24,8 @@ class Command(BaseCommand):
         user = User.objects.filter(username=options["user"]).first()
         if user is None:
             raise CommandError(f"There is no user {options['user']!r}; see createsuperuser.")
-        expires_at = now() + timedelta(days=options["days"]) if options["days"] else None
+        days = options["days"]
+        if days is not None and not 1 <= days <= MAX_DAYS:
+            raise CommandError(f"--days must be from 1 to {MAX_DAYS:,}; leave it out for no end.")
+        expires_at = None if days is None else now() + timedelta(days=days)
         self.stdout.write(Token.issue(user, options["name"], expires_at))
