@@ -14,12 +14,9 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from projects import keys
 from projects.state import ProjectState
-from snipix import errors, history
-from snipix.accounts import SYSTEM, Actor
+from snipix import errors
 from snipix.documents import BsonField, Document, DocumentQuerySet
 from snipix.etags import ETag
-from snipix.history import Revision
-from snipix.idempotency import KeptAnswer
 from snipix.mongo import one
 from snipix.times import now
 
@@ -73,6 +70,7 @@ class Project(Document):
     """A project and, embedded, a summary of its timeline."""
 
     kind = "project"
+    goes_with_project = True
     state_type = ProjectState
     derived_fields = ("readers", "keys", "sort_name", "sort_duration")
     collection_indexes: ClassVar[Sequence[IndexModel]] = (
@@ -158,22 +156,3 @@ class Project(Document):
         values = self._stored(("timeline_state", "updated_at"))
         if not self._update_if({"isDeleted": False}, values):
             raise errors.NotFound(f"Project {self.project_id!r} is in the trash.")
-
-    def purge(self, *, actor: Actor = SYSTEM) -> dict[str, int]:
-        """Destroy the project and everything that belongs to it; the audit entries stay.
-
-        Returns how many documents of each kind are gone.
-        """
-
-        def work() -> dict[str, int]:
-            from timelines.models import Timeline
-
-            mine = {"project_id": self.project_id}
-            gone = {
-                "timelines": Timeline.everything.filter(**mine).erase(),
-                "revisions": Revision.objects.filter(**mine).delete()[0],
-                "kept_answers": KeptAnswer.objects.filter(**mine).delete()[0],
-            }
-            return {**history.erase(self, actor=actor), **gone}
-
-        return history.change(work)

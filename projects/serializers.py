@@ -4,11 +4,11 @@ from typing import Any, ClassVar
 
 from bson import ObjectId
 from django.contrib.auth.models import User
+from django.core.validators import RegexValidator
 from rest_framework import serializers
 
 from projects.models import Project
 from snipix import api, wire
-from snipix.free_values import check_free
 
 MAX_METADATA_BYTES = 256 * 1024
 MAX_COLLABORATORS = 20
@@ -28,15 +28,15 @@ class TimelineSummarySerializer(serializers.Serializer):
 class CollaboratorSerializer(serializers.Serializer):
     """Somebody whom the owner lets see a project, or change it."""
 
-    user_id = serializers.CharField(max_length=64)
+    user_id = api.TextField(max_length=64)
     right = serializers.ChoiceField(choices=["read", "write"])
 
 
 class MetadataField(serializers.DictField):
-    """Free-form JSON within the limits that every free-form value has."""
+    """Free-form JSON; the parser has held it to the limits of free-form values already."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        value = check_free(super().to_internal_value(data), "metadata")
+        value: dict[str, Any] = super().to_internal_value(data)
         size = len(wire.encode(value))
         if size > MAX_METADATA_BYTES:
             raise serializers.ValidationError(
@@ -48,19 +48,18 @@ class MetadataField(serializers.DictField):
 class ProjectSerializer(api.DocumentSerializer):
     """A project. What names files on the server is read-only."""
 
-    id = serializers.RegexField(
-        rf"^{api.PROJECT_ID}\Z",
+    id = api.TextField(
+        validators=[RegexValidator(rf"^{api.PROJECT_ID}\Z")],
         source="project_id",
         required=False,
-        trim_whitespace=False,
         help_text="May be chosen when the project is created; made otherwise. Never changes.",
     )
     etag = serializers.CharField(read_only=True, help_text="For `If-Match`, as in the header.")
     metadata = MetadataField(required=False)
     tags = serializers.ListField(
-        child=serializers.CharField(max_length=100), max_length=100, required=False
+        child=api.TextField(max_length=100), max_length=100, required=False
     )
-    duration = serializers.FloatField(
+    duration = api.NumberField(
         min_value=0, max_value=1e9, required=False, allow_null=True, help_text="In seconds."
     )
     timeline = TimelineSummarySerializer(source="timeline_state", read_only=True)
@@ -87,6 +86,11 @@ class ProjectSerializer(api.DocumentSerializer):
             "status": {"required": False},
         }
 
+    def validate_name(self, value: str) -> str:
+        if not value.strip():
+            raise serializers.ValidationError("may not be blank.")
+        return value
+
     def validate_id(self, value: str) -> str:
         if self.instance is not None and value != self.instance.project_id:
             raise serializers.ValidationError("can't be changed; leave it out.")
@@ -110,7 +114,7 @@ class CollaboratorsSerializer(api.StrictSerializer):
 class HandOverSerializer(api.StrictSerializer):
     """Who is to be the owner."""
 
-    user_id = serializers.CharField(max_length=64)
+    user_id = api.TextField(max_length=64)
 
     def validate_user_id(self, value: str) -> str:
         return known_user(value)

@@ -15,15 +15,13 @@ from snipix import errors, history
 from snipix.accounts import Actor
 
 
-def create_project(
-    *, actor: Actor, id: ObjectId | None = None, project_id: str | None = None, **content: Any
-) -> Project:
+def create_project(*, actor: Actor, project_id: str | None = None, **content: Any) -> Project:
     """Make a project that belongs to `actor`.
 
     `content` holds what `CONTENT_FIELDS` lists; `project_id` equals the ObjectId if none is
     chosen. Raises IdTaken.
     """
-    key = id or ObjectId()
+    key = ObjectId()
     project_id = project_id or str(key)
     if Project.everything.filter(project_id=project_id).exists():
         raise errors.IdTaken(

@@ -74,16 +74,13 @@ class ProjectViewSet(VersionedViewSet):
     def create(self, request: Request) -> Response:
         """Make a project. Its id may be chosen, so that an editor can begin offline."""
         content = self._validated()
-        key = idempotency.derived_id(request)
-        project_id = content.pop("project_id", None) or str(key)
+        project_id = content.pop("project_id", None) or idempotency.derived_id(request)
 
         def work() -> Answer:
-            project = services.create_project(
-                actor=self.actor, id=key, project_id=project_id, **content
-            )
+            project = services.create_project(actor=self.actor, project_id=project_id, **content)
             return self._answer(project, 201)
 
-        return self.answer_change(project_id, work)
+        return self.answer_change(project_id or "", work, creates=True)
 
     @extend_schema(responses={200: ProjectSerializer, 304: None, **openapi.problems(404)})
     def retrieve(self, request: Request, project_id: str) -> Response:

@@ -1,35 +1,28 @@
-"""The admin site's ground: how documents are listed, changed, trashed and restored there.
+"""The admin site's pages of what every app shares: revisions, audit entries, answers, accounts.
 
-Nothing is saved past the services: whatever changes a document is a change like any other, with a
-revision and an audit entry that names the administrator. Records can't be changed by anybody.
+Records are for reading, whoever reads. Tokens can only be revoked.
 """
 
-import json
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
+import msgspec
 from django import forms
 from django.apps import apps
-from django.contrib import admin, messages
-from django.contrib.admin.utils import quote, unquote
+from django.contrib import admin
+from django.contrib.admin.utils import quote
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group, Permission, User
 from django.contrib.contenttypes.models import ContentType
-from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect
-from django.template.response import TemplateResponse
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.http import urlencode
-from django.utils.safestring import SafeString
 
-from snipix import errors, history, states
-from snipix.accounts import Actor, Token
-from snipix.admin_lists import IndexedAdmin, IndexedPages, ReadOnlyAdmin, user_id_of, user_names
+from snipix import history
+from snipix.accounts import Token
+from snipix.admin_lists import IndexedAdmin, PoliteActions, ReadOnly, user_id_of
 from snipix.audit import AuditEntry
 from snipix.documents import Document
 from snipix.history import HistoryDamaged, Revision
@@ -39,184 +32,169 @@ MOST_SHOWN = 20_000
 """Characters of an old version's JSON that a page shows."""
 
 
-# --- Documents -------------------------------------------------------------------------------
+# --- Records ---------------------------------------------------------------------------------
 
 
-class TrashFilter(admin.SimpleListFilter):
-    """Live documents, or those in the trash: never both, so that an index serves either."""
-
-    title = "trash"
-    parameter_name = "trash"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "In the trash")]
-
-    def choices(self, changelist: Any) -> Any:
-        for value, text in ((None, "Live"), *self.lookup_choices):
-            link = changelist.get_query_string({self.parameter_name: value})
-            yield {"selected": self.value() == value, "query_string": link, "display": text}
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        return queryset.filter(is_deleted=is_trash(request))
+def document_model(kind: str) -> type[Document] | None:
+    """The model of a kind of documents, as revisions and audit entries name it."""
+    models_ = (model for model in apps.get_models() if issubclass(model, Document))
+    return next((model for model in models_ if model.kind == kind), None)
 
 
-def is_trash(request: HttpRequest) -> bool:
-    """Whether a list shows what is in the trash."""
-    return request.GET.get(TrashFilter.parameter_name) == "yes"
-
-
-class VersionedForm(forms.ModelForm):
-    """A form that knows at which version it was opened, and refuses to overwrite a later one."""
-
-    opened_at = forms.IntegerField(widget=forms.HiddenInput, label="version")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        # A form that only shows has no fields.
-        if "opened_at" in self.fields:
-            self.fields["opened_at"].initial = self.instance.version
-
-    def clean(self) -> dict[str, Any]:
-        opened_at = self.cleaned_data.get("opened_at")
-        if opened_at is not None and opened_at != self.instance.version:
-            raise ValidationError(stale(self.instance, opened_at))
-        return self.cleaned_data
-
-
-def stale(document: Document, opened_at: int) -> SafeString:
-    """What an administrator reads whose form was opened before somebody else's change."""
+def document_link(record: Revision | AuditEntry) -> str:
+    """Where the document is of which a record speaks."""
+    model = document_model(record.kind)
+    if model is None:
+        return record.project_id
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
     return format_html(
-        "Not saved: somebody changed this {} while you were editing. You opened it at version {}; "
-        'it is at version {} by now. <a href="" target="_blank">Open it as it is now</a>, and '
-        "make your change there.",
-        document.kind,
-        opened_at,
-        document.version,
+        '<a href="{}">{}</a>', reverse(name, args=[quote(record.document_id)]), record.project_id
     )
 
 
-class DocumentAdmin(IndexedAdmin):
-    """What the admins of documents have in common. Deleting means the trash."""
+class RecordAdmin(ReadOnly, IndexedAdmin):
+    """Records of what was done: for reading, whoever reads."""
 
-    form = VersionedForm
-    change_form_template = "admin/document_form.html"
-    delete_confirmation_template = "admin/trash_confirmation.html"
-    list_filter: Sequence[Any] = (TrashFilter,)
-    indexed = ("project_id", TrashFilter.parameter_name)
-    actions: ClassVar[Sequence[str]] = ("delete_selected", "restore_selected")
+    @admin.display(description="project")
+    def project(self, record: Any) -> str:
+        return document_link(record)
 
-    def update(self, document: Any, form: Any, actor: Actor) -> None:
-        """Change a document, just read, as the form says: by a service, within a change."""
-        raise NotImplementedError
 
-    def links(self, request: HttpRequest, document: Any) -> list[tuple[str, str]]:
-        """Where a document's page leads to: titles and addresses."""
-        query = urlencode({"project_id": document.project_id})
-        return [("Audit", f"{reverse('admin:snipix_auditentry_changelist')}?{query}")]
+@admin.register(Revision)
+class RevisionAdmin(RecordAdmin):
+    list_display = ("version", "kind", "project", "action", "who", "created_at", "description")
+    indexed = ("project_id", "document_id", "kind", "version")
+    heavy = ("frame",)
+    user_field = "created_by"
+    fields = (
+        "kind", "project", "version", "action", "description", "change_summary", "who",
+        "created_at", "is_deleted", "size", "hash", "content",
+    )  # fmt: skip
+
+    def get_ordering(self, request: HttpRequest) -> Any:
+        is_one_history = "document_id" in request.GET and "kind" in request.GET
+        return ("-version",) if is_one_history else self.ordering
+
+    @admin.display(description="hash chain")
+    def hash(self, revision: Revision) -> str:
+        return bytes(revision.digest).hex()
+
+    @admin.display(description="content")
+    def content(self, revision: Revision) -> str:
+        text = _content(revision)
+        more = "" if len(text) <= MOST_SHOWN else f"\n… {len(text) - MOST_SHOWN:,} characters more"
+        return format_html("<pre>{}{}</pre>", text[:MOST_SHOWN], more)
+
+
+def _content(revision: Revision) -> str:
+    """What a version held, as indented JSON."""
+    model = document_model(revision.kind)
+    document = model.everything.filter(pk=revision.document_id).first() if model else None
+    if document is None:
+        return "Its document is gone."
+    try:
+        content = history.read_bytes(document, revision.version)
+    except HistoryDamaged as error:
+        return f"It can't be read: {error}"
+    return msgspec.json.format(content, indent=2).decode()
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(RecordAdmin):
+    list_display = (
+        "created_at", "action", "kind", "project", "versions", "who", "via", "address",
+    )  # fmt: skip
+    fields = (*list_display, "document_id", "client_id", "request_id")
+
+    def get_ordering(self, request: HttpRequest) -> Any:
+        is_one_project = "project_id" in request.GET or "q" in request.GET
+        return ("-created_at", "-pk") if is_one_project else self.ordering
+
+    @admin.display(description="versions")
+    def versions(self, entry: AuditEntry) -> str:
+        return f"{entry.from_version} → {entry.to_version or 'none'}"
+
+
+@admin.register(KeptAnswer)
+class KeptAnswerAdmin(ReadOnly, IndexedAdmin):
+    list_display = ("created_at", "project_id", "who", "key", "status")
+    heavy = ("body", "fingerprint", "headers")
+    fields = (*list_display, "size")
+
+    @admin.display(description="size of the answer")
+    def size(self, kept: KeptAnswer) -> str:
+        return f"{len(bytes(kept.body)):,} bytes"
+
+
+# --- Accounts --------------------------------------------------------------------------------
+
+
+@admin.register(Token)
+class TokenAdmin(IndexedAdmin):
+    """Tokens can be revoked here. They are made by `manage.py create_token`, which shows them."""
+
+    list_display = ("__str__", "who", "created_at", "expires_at")
+    fields = ("name", "who", "created_at", "expires_at")
+    search_help_text = "A user's name, in full."
+    indexed = ("user_id",)
+
+    def find(self, queryset: models.QuerySet[Token], term: str) -> models.QuerySet[Token]:
+        return queryset.filter(user_id=user_id_of(term))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        is_live = obj is None or not obj.is_deleted
-        return is_live and super().has_change_permission(request, obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        is_live = obj is None or not obj.is_deleted
-        return is_live and super().has_delete_permission(request, obj)
-
-    def get_ordering(self, request: HttpRequest) -> Sequence[str]:
-        return ("-deleted_at",) if is_trash(request) else self.ordering
+        return False
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        useless = "delete_selected" if is_trash(request) else "restore_selected"
-        found = super().get_actions(request)
-        return {name: action for name, action in found.items() if name != useless}
+        actions: dict[str, Any] = super().get_actions(request)
+        text = "Revoke the selected tokens"
+        return {name: (action[0], name, text) for name, action in actions.items()}
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        context = {"show_delete": False, **(extra_context or {})}
-        if document := object_id and self.get_object(request, unquote(object_id)):
-            context["links"] = self.links(request, document)
-            context["trashable"] = self.has_delete_permission(request, document)
-            context["restorable"] = document.is_deleted and super().has_change_permission(request)
-        try:
-            return super().changeform_view(request, object_id, form_url, context)
-        except errors.VersionMismatch:
-            # Somebody's change came between this form's check and its write. The check sees it now.
-            return super().changeform_view(request, object_id, form_url, context)
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        actor = Actor.of(request, via="admin")
+class PermissionChoice(forms.ModelMultipleChoiceField):
+    """Permissions by name, without the joins and the query each that Django's labels need."""
 
-        def work() -> None:
-            document = type(obj).everything.get(pk=obj.pk)
-            opened_at = form.cleaned_data["opened_at"]
-            if document.version != opened_at:
-                raise errors.VersionMismatch(stale(document, opened_at))
-            self.update(document, form, actor)
+    def label_from_instance(self, obj: Any) -> str:
+        content_type = ContentType.objects.get_for_id(obj.content_type_id)
+        return f"{content_type.app_label} | {content_type.name} | {obj.name}"
 
-        history.change(work)
 
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        obj.delete(actor=Actor.of(request, via="admin"))
+def permissions() -> models.QuerySet[Permission]:
+    return Permission.objects.order_by("content_type_id", "codename")
 
-    def get_deleted_objects(
-        self, objs: Any, request: HttpRequest
-    ) -> tuple[list[Any], dict[Any, Any], set[Any], list[Any]]:
-        return [str(document) for document in objs], {}, set(), []
 
-    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
-        self.message_user(request, f"“{obj_display}” is in the trash now.", messages.SUCCESS)
-        return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+class AccountAdmin(PoliteActions):
+    """Users and groups, with permissions to choose from that are found by one plain query."""
 
-    @admin.action(description="Move the selected ones to the trash", permissions=["delete"])
-    def delete_selected(self, request: HttpRequest, queryset: Any) -> None:
-        actor = Actor.of(request, via="admin")
-        done = self._each(request, queryset.live(), lambda document: document.delete(actor=actor))
-        self.message_user(request, f"Moved to the trash: {done}.", messages.SUCCESS)
+    def formfield_for_manytomany(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        if db_field.related_model is not Permission:
+            return super().formfield_for_manytomany(db_field, request, **kwargs)
+        kwargs["form_class"] = PermissionChoice
+        field: Any = super().formfield_for_manytomany(db_field, request, **kwargs)
+        field.queryset = permissions()  # Django's own joins the content types
+        return field
 
-    @admin.action(description="Restore the selected ones", permissions=["change"])
-    def restore_selected(self, request: HttpRequest, queryset: Any) -> None:
-        actor = Actor.of(request, via="admin")
-        done = self._each(
-            request, queryset.trashed(), lambda document: document.restore(actor=actor)
-        )
-        self.message_user(request, f"Restored: {done}.", messages.SUCCESS)
 
-    def _each(self, request: HttpRequest, documents: Any, work: Callable[[Any], Any]) -> int:
-        """Change each document, one change each; those that can't be are named."""
-        done = 0
-        for document in documents:
-            try:
-                work(document)
-                done += 1
-            except errors.SnipixError as error:
-                self.message_user(request, f"“{document}”: {error.detail}", messages.ERROR)
-        return done
+class UserForm(UserChangeForm):
+    """Django's form joins the content types once more."""
 
-    def history_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """The document's versions, in place of Django's log of what the admin site did."""
-        document: Any = self.get_object(request, unquote(object_id))
-        if document is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
-        if not self.has_view_or_change_permission(request, document):
-            raise PermissionDenied
-        versions = history.of(document).order_by("-version")
-        page = IndexedPages(versions, 100, heavy=("frame",)).get_page(request.GET.get("p"))
-        context = {
-            **self.admin_site.each_context(request),
-            "title": f"Versions: {document}",
-            "subtitle": None,
-            "page": page,
-            "names": user_names(revision.created_by for revision in page),
-            "object": document,
-            "opts": self.opts,
-            "module_name": self.opts.verbose_name_plural,
-            **(extra_context or {}),
-        }
-        return TemplateResponse(request, "admin/document_history.html", context)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if field := self.fields.get("user_permissions"):
+            field.queryset = permissions()  # type: ignore[attr-defined]
+
+
+admin.site.unregister(User)
+admin.site.unregister(Group)
+
+
+@admin.register(User)
+class UserAdmin(AccountAdmin, DjangoUserAdmin):
+    form = UserForm
+
+
+@admin.register(Group)
+class GroupAdmin(AccountAdmin, DjangoGroupAdmin):  # type: ignore[misc]
+    pass

@@ -5,7 +5,7 @@ documents of a megabyte to show their names, and ask for the user of every row.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from bson import ObjectId
 from django.contrib import admin, messages
@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import EmptyResultSet, ValidationError
 from django.core.paginator import InvalidPage, Page, Paginator
 from django.db import models
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 from django_mongodb_backend.queryset import RawQuerySet
 
@@ -45,13 +45,14 @@ class IndexedPages(Paginator):
         self, queryset: models.QuerySet[Any], per_page: int, *, heavy: Sequence[str] = ()
     ) -> None:
         super().__init__(queryset, per_page)
+        self.queryset = queryset
         self.model = queryset.model
         self.heavy = heavy
 
     @cached_property
     def match(self) -> dict[str, Any] | None:
         """The query as a MongoDB filter; None for one that finds nothing by its nature."""
-        compiler: Any = self.object_list.query.get_compiler(connection.alias)
+        compiler: Any = self.queryset.query.get_compiler(connection.alias)
         try:
             compiler.pre_sql_setup()
             found: dict[str, Any] = compiler.build_query().match_mql
@@ -65,7 +66,8 @@ class IndexedPages(Paginator):
         if self.match is None:
             return 0
         collection = connection.get_collection(self.model._meta.db_table)
-        return int(collection.count_documents(self.match, limit=MOST))
+        counted = [{"$match": self.match}, {"$limit": MOST}, {"$count": "documents"}]
+        return sum(each["documents"] for each in collection.aggregate(counted))
 
     @property
     def is_cut(self) -> bool:
@@ -73,14 +75,14 @@ class IndexedPages(Paginator):
 
     def page(self, number: Any) -> Page:
         number = self.validate_number(number)
-        return self._get_page(self._documents((number - 1) * self.per_page), number, self)
+        return Page(self._documents((number - 1) * self.per_page), number, self)
 
     def _documents(self, first: int) -> list[Any]:
         if not self.count:
             return []
         pipeline: list[dict[str, Any]] = [
             {"$match": self.match},
-            {"$sort": dict(map(self._direction, self.object_list.query.order_by))},
+            {"$sort": dict(map(self._direction, self.queryset.query.order_by))},
             {"$skip": first},
             {"$limit": self.per_page},
         ]
@@ -88,7 +90,7 @@ class IndexedPages(Paginator):
             pipeline.append({"$project": {self._column(name): 0 for name in self.heavy}})
         return list(RawQuerySet(pipeline, model=self.model, using=connection.alias))
 
-    def _direction(self, order: str) -> tuple[str, int]:
+    def _direction(self, order: Any) -> tuple[str, int]:
         return self._column(order.removeprefix("-")), -1 if order.startswith("-") else 1
 
     def _column(self, name: str) -> str:
@@ -99,7 +101,9 @@ class IndexedPages(Paginator):
 class IndexedChangeList(ChangeList):
     """A list in the one order that its admin declares, with the users' names at hand."""
 
-    def get_ordering(self, request: HttpRequest, queryset: Any) -> list[str]:
+    model_admin: "IndexedAdmin"
+
+    def get_ordering(self, request: HttpRequest, queryset: Any) -> list[Any]:
         return list(self.model_admin.get_ordering(request))
 
     def get_results(self, request: HttpRequest) -> None:
@@ -110,7 +114,8 @@ class IndexedChangeList(ChangeList):
             raise IncorrectLookupParameters from error
         self.paginator = pages
         self.result_count = pages.count
-        self.full_result_count = None
+        # Equal numbers aren't shown; to a search the list says how many it has found.
+        self.full_result_count = None if self.query else pages.count
         self.show_admin_actions = True
         self.can_show_all = False
         self.multi_page = pages.num_pages > 1
@@ -123,18 +128,30 @@ class IndexedChangeList(ChangeList):
             row.user_names = names
 
 
-class IndexedAdmin(admin.ModelAdmin):
+class PoliteActions(admin.ModelAdmin):
+    """Actions on ids that are none answer with a message."""
+
+    def response_action(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponse | None:
+        try:
+            return super().response_action(request, *args, **kwargs)
+        except ValidationError:
+            self.message_user(request, "What was selected isn't there.", messages.ERROR)
+            return None
+
+
+class IndexedAdmin(PoliteActions):
     """What all our admins have in common: fast lists, and ids of any kind in addresses."""
 
     list_per_page = 50
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
-    actions_selection_counter = False  # with it goes "select all", on pages nobody has seen
-    search_fields: Sequence[str] = ("project_id",)
+    search_fields = ("project_id",)
     search_help_text = "A project's id, in full."
     change_list_template = "admin/indexed_list.html"
-    ordering: Sequence[str] = ("-pk",)
+    ordering: ClassVar[Any] = ("-pk",)
     indexed: Sequence[str] = ("project_id",)
     """Fields that addresses may filter by."""
     heavy: Sequence[str] = ()
@@ -167,15 +184,6 @@ class IndexedAdmin(admin.ModelAdmin):
         """What a person searches for, by an index."""
         return queryset.filter(project_id=term)
 
-    def response_action(
-        self, request: HttpRequest, queryset: models.QuerySet[Any]
-    ) -> HttpResponseBase | None:
-        try:
-            return super().response_action(request, queryset)
-        except ValidationError:
-            self.message_user(request, "What was selected isn't there.", messages.ERROR)
-            return None
-
     @admin.display(description="by")
     def who(self, row: Any) -> str:
         key = str(getattr(row, self.user_field))
@@ -183,8 +191,8 @@ class IndexedAdmin(admin.ModelAdmin):
         return names.get(key, key)
 
 
-class ReadOnlyAdmin(IndexedAdmin):
-    """Records: nobody changes them, whatever rights they have."""
+class ReadOnly:
+    """Nobody changes them here, whatever rights they have. (A mixin for admins.)"""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -5,8 +5,10 @@ idempotency key.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from django.db import models
 from django_mongodb_backend.fields import ObjectIdAutoField
 from django_mongodb_backend.fields import ObjectIdField as ObjectIdModelField
 from rest_framework import serializers, viewsets
@@ -22,6 +24,27 @@ from snipix.pagination import refuse_unknown
 from snipix.refusals import MAX_PROBLEMS
 
 PROJECT_ID = r"[A-Za-z0-9_-]{1,64}"
+
+
+class TextField(serializers.CharField):
+    """Text as it was sent: nothing is trimmed, and a number is no text."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"trim_whitespace": False, **options})
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class NumberField(serializers.FloatField):
+    """A finite JSON number: neither text nor true or false. -0 is 0."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, bool) or not isinstance(data, int | float):
+            self.fail("invalid")
+        return super().to_internal_value(data) + 0.0
 
 
 class MillisecondField(serializers.DateTimeField):
@@ -61,6 +84,9 @@ class DocumentSerializer(StrictSerializer, serializers.ModelSerializer):
 
     serializer_field_mapping = {
         **serializers.ModelSerializer.serializer_field_mapping,
+        models.CharField: TextField,
+        models.TextField: TextField,
+        models.FloatField: NumberField,
         ObjectIdAutoField: ObjectIdField,
         ObjectIdModelField: ObjectIdField,
     }
@@ -90,12 +116,17 @@ class DocumentViewSet(viewsets.GenericViewSet):
 
     def answer_read(self, etag: ETag, encoded: Callable[[], bytes]) -> Response:
         """Answer 304 to a client that has these bytes; otherwise make them, once."""
+        if self.request.accepted_renderer.format != "json":
+            # A page isn't the same bytes (RFC 9110, 8.8.3); its forms save on the same version.
+            etag = replace(etag, representation=f"{etag.representation}-html")
         headers = {"ETag": str(etag), "Cache-Control": "private, no-cache"}
         if etags.is_unmodified(self.request, etag):
             return Response(status=304, headers=headers)
         return Response(encoded(), headers=headers)
 
-    def answer_change(self, project_id: str, work: Callable[[], Answer]) -> Response:
+    def answer_change(
+        self, project_id: str, work: Callable[[], Answer], *, creates: bool = False
+    ) -> Response:
         """Run a change as one transaction, and answer it; see `idempotency.once`.
 
         With `?dry_run=true` it is checked and answered, and then taken back.
@@ -103,7 +134,7 @@ class DocumentViewSet(viewsets.GenericViewSet):
         if self._is_rehearsal():
             answer = history.rehearse(work)
             return Response(answer.body, headers={"X-Snipix-Dry-Run": "true"})
-        answer = idempotency.once(self.request, project_id, work)
+        answer = idempotency.once(self.request, project_id, work, creates=creates)
         return Response(answer.body, status=answer.status, headers=dict(answer.headers))
 
     def _is_rehearsal(self) -> bool:

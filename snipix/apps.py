@@ -18,6 +18,7 @@ class SnipixConfig(AppConfig):
 
 class MongoAdminConfig(AdminConfig):
     default_auto_field = _OBJECT_ID
+    default_site = "snipix.admin_site.AdminSite"
 
 
 class MongoAuthConfig(AuthConfig):

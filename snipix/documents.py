@@ -19,7 +19,7 @@ from pymongo import IndexModel
 from snipix import history, states
 from snipix.accounts import SYSTEM, Actor
 from snipix.etags import ETag
-from snipix.mongo import connection
+from snipix.mongo import connection, one
 from snipix.times import now
 
 
@@ -56,11 +56,15 @@ class DocumentQuerySet(MongoQuerySet):
 
     def restore(self) -> int:
         """Bring every document back from the trash, one change each. Returns how many."""
-        return sum(document.restore() is None for document in self.trashed())
+        count = 0
+        for document in self.trashed():
+            document.restore()
+            count += 1
+        return count
 
     def purge(self) -> int:
-        """Destroy every document for ever, one change each. Returns how many."""
-        return sum(1 for document in self if document.purge())
+        """Destroy what is in the trash, one change each; what isn't any more stays. How many?"""
+        return sum(bool(document.purge()) for document in self.trashed())
 
     def erase(self) -> int:
         """Remove the documents alone, without their histories. `purge` is what you want."""
@@ -103,6 +107,7 @@ class Document(models.Model):
     schema_version = models.PositiveSmallIntegerField(db_column="schemaVersion", default=1)
     is_deleted = models.BooleanField(db_column="isDeleted", default=False, editable=False)
     deleted_at = models.DateTimeField(db_column="deletedAt", null=True, editable=False)
+    held_at = models.DateTimeField(db_column="heldAt", null=True, editable=False)
     digest = models.BinaryField(default=bytes, editable=False)
     """The end of the hash chain over all versions."""
     content_digest = models.BinaryField(db_column="contentDigest", default=bytes, editable=False)
@@ -111,6 +116,8 @@ class Document(models.Model):
         db_column="fullVersion", default=0, editable=False
     )
     """The newest version whose revision holds its state whole."""
+    chain_size = models.PositiveBigIntegerField(db_column="chainSize", default=0, editable=False)
+    """Bytes of the frames since then."""
 
     objects: ClassVar[Any] = LiveManager()
     everything: ClassVar[Any] = EverythingManager()
@@ -158,8 +165,24 @@ class Document(models.Model):
         history.change(work)
 
     def purge(self, *, actor: Actor = SYSTEM) -> dict[str, int]:
-        """Destroy for ever, with its whole history; a trace stays in the audit. Says how much."""
-        return history.change(lambda: history.erase(self, actor=actor))
+        """Destroy for ever, with the whole history, what is in the trash and stays there.
+
+        Its audit entries stay. Returns how many documents of each collection are gone: none, if it
+        was restored or purged meanwhile.
+        """
+
+        def work() -> dict[str, int]:
+            current = one(type(self).everything.trashed().filter(pk=self.pk))
+            return history.erase(current, actor=actor) if current else {}
+
+        return history.change(work)
+
+    def hold(self) -> None:
+        """Make a change that finds nothing to change conflict with whoever changes this document.
+
+        Otherwise it would write nothing but its kept answer, and that could outlive a purge.
+        """
+        self._update_if({}, {"heldAt": now()})
 
     def write_if(self, version: int) -> bool:
         """Store this document if the stored one is at `version`: one conditional write.
@@ -174,7 +197,8 @@ class Document(models.Model):
 
     def _historic_fields(self) -> set[str]:
         """What a change sets: the state, and where it stands in its history."""
-        position = {"version", "digest", "content_digest", "full_version", "schema_version"}
+        position = {"version", "digest", "content_digest", "full_version", "chain_size"}
+        position.add("schema_version")
         return {*self.state_type.__struct_fields__, *self.derived_fields, *position, *_KEPT_BESIDE}
 
     def _stored(self, names: Collection[str]) -> dict[str, Any]:

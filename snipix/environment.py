@@ -7,6 +7,7 @@ they may be secrets.
 
 import os
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 
 from dotenv import load_dotenv
@@ -40,12 +41,12 @@ def flag(name: str, default: bool) -> bool:
     return value in _TRUE
 
 
-def integer(name: str, default: int, *, at_least: int = 0) -> int:
-    return int(_number(name, default, at_least, int, "a whole number"))
+def integer(name: str, default: int, *, at_least: int = 0, at_most: float = inf) -> int:
+    return int(_number(name, default, (at_least, at_most), int, "a whole number"))
 
 
 def seconds(name: str, default: float, *, at_least: float = 0.0) -> float:
-    return _number(name, default, at_least, float, "a number of seconds")
+    return _number(name, default, (at_least, inf), float, "a number of seconds")
 
 
 def choice(name: str, default: str, offered: tuple[str, ...]) -> str:
@@ -57,13 +58,19 @@ def choice(name: str, default: str, offered: tuple[str, ...]) -> str:
 
 
 def _number(
-    name: str, default: float, at_least: float, kind: Callable[[str], float], what: str
+    name: str,
+    default: float,
+    bounds: tuple[float, float],
+    kind: Callable[[str], float],
+    what: str,
 ) -> float:
+    least, most = bounds
     try:
         value = kind(text(name, str(default)))
     except ValueError:
         value = float("nan")
-    if not at_least <= value < float("inf"):  # also refuses NaN
-        problems.append((name, f"expects {what} of at least {at_least:g}"))
+    if not (least <= value <= most and value < inf):  # also refuses NaN
+        limit = f" and at most {most:g}" if most < inf else ""
+        problems.append((name, f"expects {what} of at least {least:g}{limit}"))
         return default
     return value

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
 from pymongo.errors import PyMongoError
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 from rest_framework.response import Response
@@ -116,6 +116,14 @@ class LengthRequired(SnipixError):
     title = "The length of the body is missing"
 
 
+class RequestTimeout(SnipixError):
+    """RFC 9110, section 15.5.9: the body didn't arrive in time."""
+
+    status = 408
+    code = "request-timeout"
+    title = "The body didn't arrive in time"
+
+
 class DatabaseUnavailable(SnipixError):
     status = 503
     code = "database-unavailable"
@@ -159,6 +167,8 @@ def as_snipix_error(exc: Exception) -> SnipixError | None:
             return InvalidInput(
                 [{"path": e.path, "reason": e.reason, "hint": e.hint} for e in exc.errors]
             )
+        case UnreadablePostError():
+            return RequestTimeout("The body stopped coming before it was complete. Send it again.")
         case Http404():
             return NotFound("There is no such document, or it isn't yours.")
         case ValidationError():

@@ -9,6 +9,7 @@ from snipix.refusals import InvalidState, Problem, join
 
 MAX_DEPTH = 32
 MAX_KEY_LENGTH = 255
+MAX_VALUES = 1_000_000
 MIN_INT, MAX_INT = -(2**63), 2**63 - 1
 UNCHANGED = frozenset({str, bool, type(None)})
 """Types of which every value is its own normal form."""
@@ -110,33 +111,54 @@ def _cleaned_items(items: Iterable[tuple[Any, Any]], depth: int) -> dict[Any, An
 def locate(raw: bytes) -> Problem | None:
     """Find the first value that Python's more tolerant reader takes and that can't be stored."""
     try:
-        value = json.loads(raw, parse_int=_parse_int)
+        _search(json.loads(raw, parse_int=_parse_int))
+    except Refused as refused:
+        return refused.problem()
     except (ValueError, RecursionError):
         return None
-    stack: list[tuple[str, Any]] = [("", value)]
-    while stack:
-        path, value = stack.pop()
-        if isinstance(value, dict):
-            stack += [(join(path, key), value[key]) for key in reversed(value)]
-            stack += [(path, key) for key in value]
-        elif isinstance(value, list):
-            stack += [(join(path, i), value[i]) for i in reversed(range(len(value)))]
-        elif problem := _unstorable(path, value):
-            return problem
     return None
+
+
+def _search(value: Any) -> None:
+    if isinstance(value, str):
+        _check_text(value)
+    elif isinstance(value, dict):
+        _search_items(value.items())
+    elif isinstance(value, list):
+        _search_items(enumerate(value))
+    else:
+        clean(value, 0)
+
+
+def _search_items(items: Iterable[tuple[Any, Any]]) -> None:
+    for key, item in items:
+        _search(key)
+        try:
+            _search(item)
+        except Refused as refused:
+            refused.steps.append(key)
+            raise
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        hint = "Text was cut in the middle of an emoji or the like; send whole characters."
+        raise Refused("holds half of a surrogate pair", hint) from None
 
 
 def _parse_int(digits: str) -> float:
     return int(digits) if len(digits) < 25 else inf
 
 
-def _unstorable(path: str, value: Any) -> Problem | None:
-    try:
-        clean(value, 0)
-        str(value).encode()
-    except Refused as refused:
-        return refused.problem(path)
-    except UnicodeEncodeError:
-        hint = "Text was cut in the middle of an emoji or the like; send whole characters."
-        return Problem(path, "holds half of a surrogate pair", hint)
-    return None
+def check_count(raw: bytes) -> None:
+    """Refuse a body of so many values that reading it would hold up everybody else.
+
+    Counted without reading it, and so a little too high: commas and brackets in texts count too.
+    Raises InvalidState.
+    """
+    count = raw.count(b",") + raw.count(b"[") + raw.count(b"{")
+    if count > MAX_VALUES:
+        reason = f"has about {count:,} values; at most {MAX_VALUES:,} are taken"
+        raise InvalidState([Problem("", reason, "Keep long lists of numbers in a file.")])

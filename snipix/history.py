@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import bson
 import zstandard
 from bson import ObjectId
+from django.apps import apps
 from django.conf import settings
 from django.db import models
 from django_mongodb_backend.fields import ObjectIdAutoField, ObjectIdField
@@ -36,6 +37,8 @@ _MOST_BYTES_AS_BSON = 10
 
 FULL_FRAME_EVERY = 200
 """Versions from one whole frame to the next: what a read of an old version decodes at most."""
+_SMALL = 64 * 1024
+"""Bytes of differences that are always worth it, however small the state is."""
 
 
 class HistoryDamaged(Exception):
@@ -45,11 +48,13 @@ class HistoryDamaged(Exception):
 class Revision(models.Model):
     """The stored record of one version of a document. Never rewritten."""
 
+    goes_with_project = True
     collection_indexes: ClassVar[Sequence[IndexModel]] = (
+        # Begins with the shard key: a sharded cluster keeps no other index unique.
         IndexModel(
-            [("documentId", ASCENDING), ("kind", ASCENDING), ("version", ASCENDING)], unique=True
+            [(key, ASCENDING) for key in ("projectId", "documentId", "kind", "version")],
+            unique=True,
         ),
-        IndexModel([("projectId", ASCENDING)]),
     )
 
     id = ObjectIdAutoField(primary_key=True)
@@ -119,10 +124,11 @@ def write(
     content = previous if state is None else states.encode(state)
     trashed = document.is_deleted if is_deleted is None else is_deleted
     if content is None or (content == previous and trashed == document.is_deleted):
+        document.hold()
         return False
     before = document.version
     _check_size(state, content)
-    _advance(document, previous, content)
+    frame = _advance(document, previous, content)
     if before == 0:
         document.created_at = document.updated_at
     if trashed != document.is_deleted:
@@ -134,7 +140,7 @@ def write(
     if not document.write_if(before):
         raise resilience.WriteConflict
     id = resilience.record_id()
-    _record(id, document, previous, content, action, actor, description, change_summary)
+    _record(id, document, frame, len(content), action, actor, description, change_summary)
     audit.record(id, document, action, actor, from_version=before)
     return True
 
@@ -148,7 +154,7 @@ def read(document: Document, version: int) -> Any:
 def read_bytes(document: Document, version: int) -> bytes:
     """The canonical bytes of a version, proven by their digest. Raises as `read` does."""
     start = revision(document, version).full_version
-    return _decode(list(of(document).filter(version__gte=start, version__lte=version)))
+    return _decode(of(document).filter(version__gte=start, version__lte=version))
 
 
 def revision(document: Document, version: int) -> Revision:
@@ -164,17 +170,26 @@ def of(document: Document) -> models.QuerySet[Revision]:
     return _of(document).order_by("version")
 
 
+def whose(document: Document) -> dict[str, Any]:
+    """What MongoDB finds the revisions of a document by."""
+    return {"projectId": document.project_id, "documentId": document.pk, "kind": document.kind}
+
+
 def _of(document: Document) -> models.QuerySet[Revision]:
-    return Revision.objects.filter(document_id=document.pk, kind=document.kind)
+    return Revision.objects.filter(
+        project_id=document.project_id, document_id=document.pk, kind=document.kind
+    )
 
 
 def verify(document: Document) -> int:
     """Prove a history: versions 1 … n without gap, every state readable, the chain unbroken.
 
-    Returns n. Raises HistoryDamaged, which names the first version that is wrong.
+    Returns n, the version of the head as it is stored now: what is saved meanwhile isn't looked
+    at. Raises HistoryDamaged, which names the first version that is wrong.
     """
-    digest, content, expected = document.pk.binary, b"", 0
-    for revision in of(document).iterator(chunk_size=100):
+    head = type(document).everything.get(pk=document.pk)
+    digest, content, expected = head.pk.binary, b"", 0
+    for revision in of(head).filter(version__lte=head.version).iterator(chunk_size=100):
         expected += 1
         if revision.version != expected:
             raise HistoryDamaged(f"{revision}: version {expected} is missing")
@@ -182,22 +197,32 @@ def verify(document: Document) -> int:
         digest = _chain(digest, _sha256(content))
         if digest != revision.digest:
             raise HistoryDamaged(f"{revision}: the hash chain is broken")
-    if (document.version, document.digest) != (expected, digest if expected else b""):
-        raise HistoryDamaged(f"the head is at version {document.version}, history at {expected}")
-    # Compared as states: what is written down differs once the state's definition has grown.
-    if expected and states.decode(content, document.state_type) != document.state:
+    if (head.version, head.digest) != (expected, digest):
+        raise HistoryDamaged(f"the head is at version {head.version}, history at {expected}")
+    # Compared as states: once the state's definition has grown, more is written down than was.
+    if states.decode(content, head.state_type) != head.state:
         raise HistoryDamaged("the head's state isn't that of its last version")
+    if of(head).filter(version__gt=head.version).exists() and not _is_ahead(head):
+        raise HistoryDamaged(f"the head is at version {head.version}, history goes on after it")
     return expected
 
 
+def _is_ahead(head: Document) -> bool:
+    """Whether the stored head has moved on since `head` was read."""
+    return type(head).everything.filter(pk=head.pk, version__gt=head.version).exists()
+
+
 def erase(document: Document, *, actor: Actor) -> dict[str, int]:
-    """Destroy a document with its history, and say how much. Its audit entries stay."""
-    gone = {
-        "revisions": _of(document).delete()[0],
-        document._meta.db_table: type(document).everything.filter(pk=document.pk).erase(),
-    }
-    id = resilience.record_id()
-    audit.record(id, document, "purge", actor, from_version=document.version)
+    """Destroy a document with all that belongs to its project, and say how much.
+
+    What belongs to a project says so by `goes_with_project`. Must be called within `change`.
+    """
+    gone = {}
+    for model in apps.get_models():
+        if getattr(model, "goes_with_project", False):
+            found = model._base_manager.filter(project_id=document.project_id)
+            gone[model._meta.db_table] = found._raw_delete(found.db)
+    audit.record(resilience.record_id(), document, "purge", actor, from_version=document.version)
     return gone
 
 
@@ -215,35 +240,48 @@ def _check_size(state: states.Struct | None, content: bytes) -> None:
         )
 
 
-def _advance(document: Document, previous: bytes | None, content: bytes) -> None:
-    """Step to the next version. Whether its frame is whole is decided here, once."""
+def _advance(document: Document, previous: bytes | None, content: bytes) -> bytes:
+    """Step to the next version. Returns its frame; whether it is whole is decided here, once."""
     start = bytes(document.digest) or document.pk.binary
-    is_whole = (
+    frame = _difference(document, previous, content)
+    document.version += 1
+    document.updated_at = now()
+    document.content_digest = _sha256(content)
+    document.digest = _chain(start, document.content_digest)
+    if frame is None:
+        frame = frames.compress(content, None)
+        document.full_version, document.chain_size = document.version, 0
+    else:
+        document.chain_size += len(frame)
+    return frame
+
+
+def _difference(document: Document, previous: bytes | None, content: bytes) -> bytes | None:
+    """The next version's frame as a difference; None if it has to be whole."""
+    if (
         previous is None
         or document.version - document.full_version >= FULL_FRAME_EVERY - 1
         # What is written down now must be what was written down then: after a change of the
         # state's definition it may not be, and then nothing may build on it.
         or _sha256(previous) != document.content_digest
-    )
-    document.version += 1
-    document.updated_at = now()
-    document.content_digest = _sha256(content)
-    document.digest = _chain(start, document.content_digest)
-    if is_whole:
-        document.full_version = document.version
+    ):
+        return None
+    frame = frames.compress(content, previous)
+    # Reading a version costs what lies between it and the last whole one: never much more than
+    # the state itself, however little of it stays from save to save.
+    return frame if document.chain_size + len(frame) <= max(len(content), _SMALL) else None
 
 
 def _record(
     id: ObjectId,
     document: Document,
-    previous: bytes | None,
-    content: bytes,
+    frame: bytes,
+    size: int,
     action: str,
     actor: Actor,
     description: str,
     change_summary: str,
 ) -> None:
-    is_whole = document.full_version == document.version
     Revision(
         id=id,
         document_id=document.pk,
@@ -258,18 +296,18 @@ def _record(
         created_at=document.updated_at,
         is_deleted=document.is_deleted,
         full_version=document.full_version,
-        frame=frames.compress(content, None if is_whole else previous),
-        size=len(content),
+        frame=frame,
+        size=size,
         content_digest=document.content_digest,
         digest=document.digest,
     ).save(force_insert=True)
 
 
-def _decode(revisions: Sequence[Revision]) -> bytes:
+def _decode(revisions: models.QuerySet[Revision]) -> bytes:
     content = b""
-    for revision in revisions:
+    for revision in revisions.iterator(chunk_size=100):
         content = _decompress(revision, content)
-    return _proven(revisions[-1], content)
+    return _proven(revision, content)
 
 
 def _decode_one(revision: Revision, previous: bytes) -> bytes:

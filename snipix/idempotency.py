@@ -10,18 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from bson import ObjectId
 from django.conf import settings
 from django.db import models
 from django_mongodb_backend.fields import ObjectIdAutoField
 from pymongo import ASCENDING, IndexModel
 from rest_framework.request import Request
 
-from snipix import errors, frames, history, resilience
+from snipix import errors, frames, history
 from snipix.documents import BsonField
 from snipix.mongo import one
 from snipix.times import now
 
+NEW = "*"
 _KEY = re.compile(r"[!-~]{1,255}")
 
 
@@ -37,10 +37,10 @@ class Answer:
 class KeptAnswer(models.Model):
     """The answer that a key got."""
 
+    goes_with_project = True
     collection_indexes: ClassVar[Sequence[IndexModel]] = (
-        IndexModel(
-            [("projectId", ASCENDING), ("userId", ASCENDING), ("key", ASCENDING)], unique=True
-        ),
+        IndexModel([("scope", ASCENDING), ("userId", ASCENDING), ("key", ASCENDING)], unique=True),
+        IndexModel([("projectId", ASCENDING)]),
         IndexModel(
             [("createdAt", ASCENDING)],
             expireAfterSeconds=settings.IDEMPOTENCY_RETENTION_DAYS * 86_400,
@@ -48,6 +48,8 @@ class KeptAnswer(models.Model):
     )
 
     id = ObjectIdAutoField(primary_key=True)
+    scope = models.CharField(max_length=64)
+    """Within what the key is known: a project's id, or `NEW` for what is being created."""
     project_id = models.CharField(max_length=64, db_column="projectId")
     user_id = models.CharField(max_length=64, db_column="userId")
     key = models.CharField(max_length=255)
@@ -79,29 +81,33 @@ def key_of(request: Request) -> str | None:
     return key
 
 
-def derived_id(request: Request) -> ObjectId:
-    """The id of a document to be created: from owner and key, so that a repeat finds the first."""
+def derived_id(request: Request) -> str | None:
+    """The public id of a project to be created: from owner and key; None without a key.
+
+    So even when its answer isn't kept any more, a repeat makes no second project.
+    """
     key = key_of(request)
-    if key is None:
-        return ObjectId()
-    return ObjectId(hashlib.sha256(f"{request.user.pk}\0{key}".encode()).digest()[:12])
+    return key and hashlib.sha256(f"{request.user.pk}\0{key}".encode()).hexdigest()[:24]
 
 
-def once(request: Request, project_id: str, work: Callable[[], Answer]) -> Answer:
+def once(
+    request: Request, project_id: str, work: Callable[[], Answer], *, creates: bool = False
+) -> Answer:
     """Make a change of a project, or of what belongs to it; a repeat gets the first's answer.
 
     The key is looked up before `work` checks any precondition. An answer that is an error isn't
     kept. Raises KeyReused for a key that was sent with another request.
     """
+    scope = NEW if creates else project_id
     key = key_of(request)
     if key is None:
         return history.change(work)
 
     def keyed() -> Answer:
-        mine = {"project_id": project_id, "user_id": str(request.user.pk)}
-        kept = one(KeptAnswer.objects.filter(**mine, key=key))
+        mine = {"scope": scope, "user_id": str(request.user.pk), "key": key}
+        kept = one(KeptAnswer.objects.filter(**mine))
         if kept is None:
-            return _keep(request, project_id, key, work())
+            return _keep(request, work(), project_id=project_id, **mine)
         if kept.fingerprint != _fingerprint(request):
             raise errors.KeyReused(
                 "This Idempotency-Key came with another request before. Make a new one for every "
@@ -112,12 +118,9 @@ def once(request: Request, project_id: str, work: Callable[[], Answer]) -> Answe
     return history.change(keyed)
 
 
-def _keep(request: Request, project_id: str, key: str, answer: Answer) -> Answer:
+def _keep(request: Request, answer: Answer, **whose: str) -> Answer:
     KeptAnswer(
-        id=resilience.change_id(),
-        project_id=project_id,
-        user_id=str(request.user.pk),
-        key=key,
+        **whose,
         fingerprint=_fingerprint(request),
         status=answer.status,
         headers=dict(answer.headers),
@@ -130,5 +133,6 @@ def _keep(request: Request, project_id: str, key: str, answer: Answer) -> Answer
 def _fingerprint(request: Request) -> bytes:
     """What makes two requests the same: user, method, path, content type and body."""
     content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    parts = (str(request.user.pk), request.method, request.get_full_path(), content_type)
+    address = (request.path.rstrip("/"), request.META.get("QUERY_STRING", ""))
+    parts = (str(request.user.pk), request.method, *address, content_type)
     return hashlib.sha256("\0".join(map(str, parts)).encode() + b"\0" + request.body).digest()

@@ -127,7 +127,7 @@ def whole_number(path: str, text: str, least: int, most: int) -> int:
 
 def refuse_unknown(request: Request, offered: Sequence[str]) -> None:
     """Raise InvalidInput for a query parameter that isn't offered, rather than ignore it."""
-    unknown = [name for name in request.query_params if name not in {*offered, "format"}]
+    unknown = [name for name in request.query_params if name not in offered]
     if unknown:
         hint = f"Offered are: {', '.join(offered) or 'none'}."
         reason = "isn't a parameter of this request"

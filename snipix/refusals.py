@@ -74,7 +74,11 @@ def translate(error: msgspec.ValidationError, type_: type[msgspec.Struct]) -> Pr
     what, path = _WHERE.fullmatch(str(error)).groups("")  # type: ignore[union-attr]
     path = path.replace("[...]", "")
     if found := _UNKNOWN.fullmatch(what):
-        return _unknown_field(_node_at(type_, path), path, found[1])
+        node = _node_at(type_, path)
+        if not isinstance(node, inspect.StructType):
+            # The key itself reads like a place, and nothing is there.
+            return _unknown_field(inspect.type_info(type_), "", str(error))
+        return _unknown_field(node, path, found[1])
     if found := _MISSING.fullmatch(what):
         return Problem(join(path, found[1]), "is missing", "Send it: it has no default.")
     if found := _WRONG.fullmatch(what):
@@ -117,14 +121,16 @@ def _out_of_bounds(path: str, kind: str, sign: str, bound: str) -> Problem:
     return Problem(path, f"must have {limit}", f"Send {limit}.")
 
 
-def _node_at(type_: type[msgspec.Struct], path: str) -> inspect.Type:
-    node = inspect.type_info(type_)
+def _node_at(type_: type[msgspec.Struct], path: str) -> inspect.Type | None:
+    node: inspect.Type | None = inspect.type_info(type_)
     for step in re.findall(r"\w+", path):
         match node:
             case inspect.ListType():
                 node = node.item_type
             case inspect.StructType():
-                node = next(field.type for field in node.fields if field.name == step)
+                node = next((f.type for f in node.fields if f.name == step), None)
+            case _:
+                return None
         node = node.type if isinstance(node, inspect.Metadata) else node
     return node
 

@@ -9,8 +9,8 @@
 
 import random
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -89,15 +89,21 @@ def transaction(work: Callable[[], T], *, is_committed: Callable[[ObjectId], boo
         return run.result()
     finally:
         _running.reset(reset)
+        run.end()
 
 
 class _Run:
-    """The attempts at one transaction."""
+    """The attempts at one transaction, in one session.
+
+    So what an attempt left open, because its connection broke, ends when the next one begins: it
+    can't be in the way, or be committed late.
+    """
 
     def __init__(self, work: Callable[[], T], is_committed: Callable[[ObjectId], bool]) -> None:
         self.work = work
         self.is_committed = is_committed
         self.id = ObjectId()
+        self.session: ClientSession | None = None
         self.records = 0
         self.deadline = time.monotonic() + settings.REQUEST_DEADLINE
         self.failures = 0
@@ -134,13 +140,15 @@ class _Run:
         if self.doubtful and self.is_committed(self.id):
             return self.doubtful[-1]
         self.records = 0
-        session = _begin()
-        try:
+        self.session = self.session or _new_session()
+        with _begun(self.session):
             result = self.work()
-            self._commit(session, result)
+            self._commit(self.session, result)
             return result
-        finally:
-            _end(session)
+
+    def end(self) -> None:
+        if self.session:
+            self.session.end_session()
 
     def _commit(self, session: ClientSession, result: Any) -> None:
         """Commit, repeating it while the outcome is unknown: a repeat of a commit is safe.
@@ -185,15 +193,15 @@ class _Run:
         match _reason(error):
             case "conflict" | "failure" | "unknown" if self.doubtful:
                 return self._unknown()
-            case "conflict":
-                return errors.Overloaded(
-                    "Your change was not saved: too many changes of this document came at once. "
-                    "Send it again."
-                )
-            case "failure":
+            case "failure" if not isinstance(error, IntegrityError):
                 return errors.DatabaseUnavailable(
                     "Your change was not saved: the database can't be reached. Everything saved "
                     "before is safe; try again in a few seconds."
+                )
+            case "conflict" | "failure":
+                return errors.Overloaded(
+                    "Your change was not saved: too many changes of this document came at once. "
+                    "Send it again."
                 )
         return error
 
@@ -204,29 +212,37 @@ class _Run:
         )
 
 
-def _begin() -> ClientSession:
-    """Start a transaction that the ORM's operations of this thread join."""
+def _new_session() -> ClientSession:
     connection.ensure_connection()
-    session = connection.connection.start_session()
+    session: ClientSession = connection.connection.start_session()
     open_transactions.note(session)
-    session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=_MAJORITY)
-    connection.session = session
-    connection.in_atomic_block_mongo = True
     return session
 
 
-def _end(session: ClientSession) -> None:
-    connection.session = None
-    connection.in_atomic_block_mongo = False
-    session.end_session()  # aborts what wasn't committed
+@contextmanager
+def _begun(session: ClientSession) -> Iterator[None]:
+    """A transaction that the ORM's operations of this thread join; undone unless committed."""
+    session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=_MAJORITY)
+    connection.session = session
+    connection.in_atomic_block_mongo = True
+    try:
+        yield
+    finally:
+        connection.session = None
+        connection.in_atomic_block_mongo = False
+        if session.in_transaction:
+            session.abort_transaction()
 
 
 def _reason(error: BaseException | None) -> str:
     """Why an attempt may be repeated: conflict, failure, unknown; empty if it may not."""
     cause = _cause(error)
-    if isinstance(error, WriteConflict | IntegrityError):
-        # Two racing inserts. The next attempt sees the other's document, and says what it means.
+    if isinstance(error, WriteConflict):
         return "conflict"
+    if isinstance(error, IntegrityError):
+        # Two racing inserts: the next attempt sees the other's document, and says what it means.
+        # A few are enough, then; and one that isn't the server's word is a mistake of ours.
+        return "failure" if error.__cause__ else ""
     if isinstance(error, CommitUnknown):
         return "unknown"
     if not isinstance(cause, PyMongoError):

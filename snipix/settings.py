@@ -33,11 +33,14 @@ MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 8 * 1024 * 1024, at_least=64 * 10
 MAX_STATE_BYTES = 15 * 1024 * 1024  # as BSON; MongoDB refuses documents above 16 MiB
 PAGE_SIZE = env.integer("PAGE_SIZE", 50, at_least=1)
 PAGE_SIZE_MAX = env.integer("PAGE_SIZE_MAX", 200, at_least=1)
+BODY_TIMEOUT = env.seconds("BODY_TIMEOUT", 10, at_least=1)
 REQUEST_DEADLINE = env.seconds("REQUEST_DEADLINE", 20, at_least=1)
 SLOW_OPERATION_MS = env.integer("SLOW_OPERATION_MS", 200, at_least=1)
-TRASH_RETENTION_DAYS = env.integer("TRASH_RETENTION_DAYS", 30, at_least=1)
-AUDIT_RETENTION_DAYS = env.integer("AUDIT_RETENTION_DAYS", 365, at_least=1)
-IDEMPOTENCY_RETENTION_DAYS = env.integer("IDEMPOTENCY_RETENTION_DAYS", 30, at_least=1)
+TRASH_RETENTION_DAYS = env.integer("TRASH_RETENTION_DAYS", 30, at_least=1, at_most=20_000)
+AUDIT_RETENTION_DAYS = env.integer("AUDIT_RETENTION_DAYS", 365, at_least=1, at_most=20_000)
+IDEMPOTENCY_RETENTION_DAYS = env.integer(
+    "IDEMPOTENCY_RETENTION_DAYS", 30, at_least=1, at_most=20_000
+)
 METRICS_TOKEN = env.text("METRICS_TOKEN")
 WEB_CONCURRENCY = env.integer("WEB_CONCURRENCY", 2, at_least=1)  # gunicorn's workers …
 WEB_THREADS = env.integer("WEB_THREADS", 8, at_least=1)  # … and the threads of each
@@ -235,6 +238,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["snipix.wire.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["snipix.wire.JSONRenderer", "snipix.wire.BrowsableRenderer"],
     "DEFAULT_SCHEMA_CLASS": "snipix.openapi.Schema",
+    "DEFAULT_METADATA_CLASS": "snipix.wire.Metadata",
     "EXCEPTION_HANDLER": "snipix.errors.exception_handler",
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
     "URL_FORMAT_OVERRIDE": None,

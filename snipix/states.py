@@ -19,7 +19,7 @@ from snipix.free_values import (
     MAX_DEPTH,
     UNCHANGED,
     Refused,
-    check_free,
+    check_count,
     clean,
     locate,
     not_finite,
@@ -62,6 +62,7 @@ def listed(warnings: Iterable[StateWarning]) -> list[StateWarning]:
 
 def decode(raw: bytes, type_: type[S]) -> S:
     """Read a state from strict JSON, or raise InvalidState with the path of what is wrong."""
+    check_count(raw)
     try:
         state = msgspec.json.decode(raw, type=type_)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -70,12 +71,18 @@ def decode(raw: bytes, type_: type[S]) -> S:
 
 
 def decode_free(raw: bytes) -> Any:
-    """Read any JSON value, strictly as `decode` does, and normalised as free-form values are."""
+    """Read any JSON value, strictly as `decode` does, and normalised as free-form values are.
+
+    The value itself isn't counted as a level of nesting: what is free-form begins within it.
+    """
+    check_count(raw)
     try:
         value = msgspec.json.decode(raw)
+        return clean(value, -1)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidState([_explain(error, raw, Struct)]) from None
-    return check_free(value, "")
+    except Refused as refused:
+        raise InvalidState([refused.problem()]) from None
 
 
 def encode(state: Struct | Mapping[str, Any]) -> bytes:

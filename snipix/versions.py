@@ -100,7 +100,7 @@ class VersionedViewSet(api.DocumentViewSet):
         """List the versions, the newest first, without their states."""
         refuse_unknown(request, ("cursor", "page_size"))
         document = self.get_document()
-        match = {"documentId": document.pk, "kind": document.kind}
+        match = history.whose(document)
         page = BY_VERSION.page(Revision, match, request, without=("frame",))
         found = [Version.of(revision, document.representation) for revision in page.results]
         return Response(wire.encode(VersionPage(found, page.next)))

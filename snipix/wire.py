@@ -1,23 +1,29 @@
 """Bodies in and bytes out: what is read from a request, and how an answer is written."""
 
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
 from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
+from django.utils.functional import Promise
 from pymongo.errors import PyMongoError
 from rest_framework import parsers, renderers
+from rest_framework.metadata import BaseMetadata
 from rest_framework.request import Request
 
 from snipix import errors, states
 
 
 def _plain(value: Any) -> Any:
-    return (
-        int(value) if isinstance(value, int) else str(value)
-    )  # 64 bits are a type of the driver's
+    """What msgspec doesn't know: the driver's 64-bit integers, and Django's texts."""
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, str | Promise):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} isn't JSON")
 
 
 encode = msgspec.json.Encoder(enc_hook=_plain).encode
@@ -35,7 +41,14 @@ class GuardMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         error = _body_error(request) or _origin_error(request)
-        return errors.problem_response(error, request) if error else self.get_response(request)
+        if error:
+            return errors.problem_response(error, request)
+        _limit_waiting(request)
+        response = self.get_response(request)
+        if response.status_code == HTTPStatus.NOT_MODIFIED:
+            # Django says 0, which isn't the length of what the 304 stands for (RFC 9110, 8.6).
+            del response["Content-Length"]
+        return response
 
     def process_exception(self, request: HttpRequest, exc: Exception) -> HttpResponse | None:
         """Outside the API's own views, too, a missing database is a 503; on the admin site."""
@@ -43,6 +56,13 @@ class GuardMiddleware:
             return None
         error = errors.as_snipix_error(exc)
         return errors.problem_response(error, request) if error else None
+
+
+def _limit_waiting(request: HttpRequest) -> None:
+    """End a request whose body stops coming: until then it would hold one of a few threads."""
+    socket = request.META.get("gunicorn.socket")
+    if socket is not None:
+        socket.settimeout(settings.BODY_TIMEOUT)
 
 
 def _body_error(request: HttpRequest) -> errors.SnipixError | None:
@@ -70,8 +90,15 @@ def _origin_error(request: HttpRequest) -> errors.SnipixError | None:
     )
 
 
+class Metadata(BaseMetadata):
+    """What OPTIONS answers: a word about the address. The methods are in `Allow`."""
+
+    def determine_metadata(self, request: Request, view: Any) -> dict[str, str]:
+        return {"name": view.get_view_name(), "description": view.get_view_description()}
+
+
 class StrictJSONParser(parsers.BaseParser):
-    """JSON as RFC 8259 says, in limits: the body as it is, checked, for whoever decodes it."""
+    """JSON as RFC 8259 says, within limits."""
 
     media_type = "application/json"
 

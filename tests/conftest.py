@@ -109,3 +109,22 @@ def accounts(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
 def as_(user: User) -> Api:
     """The API as somebody sees it."""
     return Api(Token.issue(user))
+
+
+@pytest.fixture
+def root(db: None) -> User:
+    """She may do everything on the admin site."""
+    return User.objects.create_superuser("root")
+
+
+@pytest.fixture
+def site(root: User) -> Client:
+    """The admin site, as root sees it."""
+    return entered(root)
+
+
+def entered(user: User) -> Client:
+    """A browser in which somebody has logged in."""
+    client = Client(raise_request_exception=False)
+    client.force_login(user)
+    return client

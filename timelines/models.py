@@ -10,7 +10,7 @@ from django_mongodb_backend.fields import ArrayField
 from pymongo import ASCENDING, IndexModel
 
 from projects.models import Project
-from snipix import errors
+from snipix.accounts import SYSTEM, Actor
 from snipix.documents import BsonField, Document
 from snipix.mongo import one
 from timelines.state import TimelineState
@@ -20,6 +20,7 @@ class Timeline(Document):
     """A timeline. It shares its ObjectId with its project, so that there can't be two."""
 
     kind = "timeline"
+    goes_with_project = True
     state_type = TimelineState
     collection_indexes: ClassVar[Sequence[IndexModel]] = (
         IndexModel([("projectId", ASCENDING)], unique=True),
@@ -47,14 +48,8 @@ class Timeline(Document):
 
     @classmethod
     def of(cls, project: Project) -> Timeline:
-        """The timeline of a project: empty, at version 0, as long as none was saved.
-
-        Raises NotFound for one that is in the trash by itself.
-        """
-        found = one(cls.everything.filter(pk=project.pk))
-        if found and found.is_deleted:
-            raise errors.NotFound(f"The timeline of project {project.project_id!r} was deleted.")
-        return found or cls(
+        """The timeline of a project: empty, at version 0, as long as none was saved."""
+        return one(cls.everything.filter(pk=project.pk)) or cls(
             id=project.pk,
             project_id=project.project_id,
             user_id=project.user_id,
@@ -62,3 +57,9 @@ class Timeline(Document):
             created_at=project.created_at,
             updated_at=project.created_at,
         )
+
+    def _set_trashed(self, is_deleted: bool, action: str, actor: Actor) -> None:
+        raise TypeError("A timeline goes to the trash, and comes back, with its project.")
+
+    def purge(self, *, actor: Actor = SYSTEM) -> dict[str, int]:
+        raise TypeError("A timeline is purged with its project.")

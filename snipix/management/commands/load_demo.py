@@ -28,17 +28,22 @@ class Command(BaseCommand):
     )
 
     def handle(self, **options: Any) -> None:
+        self.is_quiet = options["verbosity"] == 0
         if not User.objects.filter(username=ADMINISTRATOR).exists():
             self._make_administrator()
         if history.change(_make_project):
-            self.stdout.write(f"Made the project {PROJECT_ID!r}, with a timeline of 200 clips.")
+            self._say(f"Made the project {PROJECT_ID!r}, with a timeline of 200 clips.")
 
     def _make_administrator(self) -> None:
         if password := environment.text("SNIPIX_DEMO_ADMIN_PASSWORD"):
             User.objects.create_superuser(ADMINISTRATOR, password=password)
-            self.stdout.write(f"Made the administrator {ADMINISTRATOR!r}.")
+            self._say(f"Made the administrator {ADMINISTRATOR!r}.")
         else:
-            self.stdout.write("No administrator: SNIPIX_DEMO_ADMIN_PASSWORD isn't set.")
+            self._say("No administrator: SNIPIX_DEMO_ADMIN_PASSWORD isn't set.")
+
+    def _say(self, text: str) -> None:
+        if not self.is_quiet:
+            self.stdout.write(text)
 
 
 def _make_project() -> bool:
