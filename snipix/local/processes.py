@@ -79,16 +79,17 @@ def spawn(
     folder: Path,
     env: Mapping[str, str] | None = None,
     output: IO[bytes] | None = None,
+    on_our_death: int = signal.SIGTERM,
 ) -> subprocess.Popen[bytes]:
     """Start a program for the data in `folder`, in a session of its own.
 
     A Ctrl-C in the terminal therefore reaches only us, who stop the children in order.
     It runs in the root of the source tree.
-    The child gets SIGTERM when we die. The kernel means the *thread* that started it, so
+    The child gets the signal `on_our_death` when we die. The kernel means the *thread* that started it, so
     that is asked for only in the main thread.
     """
     in_main_thread = threading.current_thread() is threading.main_thread()
-    number = signal.SIGTERM if in_main_thread else 0
+    number = on_our_death if in_main_thread else 0
     launcher = [sys.executable, "-I", "-S", "-c", LAUNCHER, str(int(number)), str(os.getpid())]
     with _mark(folder) as mark:
         return subprocess.Popen(

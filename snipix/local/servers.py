@@ -7,6 +7,7 @@ import http.client
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -41,6 +42,8 @@ class Server:
     """
 
     name = "server"
+    on_our_death = signal.SIGKILL
+    """A database outlives that, and SecantusDB sometimes misses a SIGTERM."""
 
     def __init__(
         self, data_dir: Path, *, port: int | None = None, env: Mapping[str, str] | None = None
@@ -151,7 +154,13 @@ class Server:
             self.process = self._spawn(output)
 
     def _spawn(self, output: IO[bytes] | None) -> subprocess.Popen[bytes]:
-        return processes.spawn(self.command(), folder=self.data_dir, env=self.env, output=output)
+        return processes.spawn(
+            self.command(),
+            folder=self.data_dir,
+            env=self.env,
+            output=output,
+            on_our_death=self.on_our_death,
+        )
 
     def _ask_to_end(self) -> None:
         if self.process is not None:
@@ -310,6 +319,7 @@ class Web(Server):
     """Snipix itself under gunicorn; prints to the terminal."""
 
     name = "Snipix"
+    on_our_death = signal.SIGTERM  # its master ends its workers
 
     def __init__(
         self, data_dir: Path, *, port: int | None = None, env: Mapping[str, str], workers: int = 2

@@ -39,7 +39,7 @@ def test_nothing_is_lost_when_database_and_web_server_are_killed(
     stage: Stage, django_db_blocker
 ) -> None:
     with django_db_blocker.unblock():
-        run(stage, [["database"], ["worker"], ["both"]], say=print)
+        run(stage, [["database"], ["worker"], ["web server"], ["both"]], say=print)
 
 
 @pytest.mark.long
