@@ -85,8 +85,8 @@ def spawn(
 
     A Ctrl-C in the terminal therefore reaches only us, who stop the children in order.
     It runs in the root of the source tree.
-    The child gets the signal `on_our_death` when we die. The kernel means the *thread* that started it, so
-    that is asked for only in the main thread.
+    The child gets the signal `on_our_death` when we die. The kernel means the *thread* that
+    started it, so that is asked for only in the main thread.
     """
     in_main_thread = threading.current_thread() is threading.main_thread()
     number = on_our_death if in_main_thread else 0
