@@ -1,6 +1,6 @@
 # Everything a developer runs. `make` alone explains.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-kill lint openapi check clean
+.PHONY: help run demo test test-kill test-long bench-history lint openapi check clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,7 +8,7 @@ BIN := .venv/bin
 ARGS ?=
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .venv/local  ## Serve on http://127.0.0.1:8000 (SNIPIX_PORT), with a MongoDB and a Redis of its own
 	@exec $(BIN)/python manage.py runlocal $(ARGS)
@@ -19,8 +19,14 @@ demo: .venv/local  ## Kill the database and the web server in the middle of a hu
 test: .venv/dev  ## Run the tests on servers of their own
 	@exec $(BIN)/python -m pytest $(ARGS)
 
-test-kill: .venv/dev  ## Run the long test that kills everything 50 times
+test-kill: .venv/dev  ## Run the long test that kills everything in 50 rounds (SNIPIX_KILL_ROUNDS)
+	@exec $(BIN)/python -m pytest -m long tests/faults $(ARGS)
+
+test-long: .venv/dev  ## Run all tests that are too long for every day
 	@exec $(BIN)/python -m pytest -m long $(ARGS)
+
+bench-history: .venv/dev  ## Measure what a history costs, and how fast old versions come back
+	@exec $(BIN)/python -m bench.history $(ARGS)
 
 lint: .venv/dev  ## Check format, style, types and the OpenAPI description
 	$(BIN)/ruff format --check .

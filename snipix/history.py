@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import bson
@@ -54,6 +55,12 @@ class Revision(models.Model):
         IndexModel(
             [(key, ASCENDING) for key in ("projectId", "documentId", "kind", "version")],
             unique=True,
+        ),
+        IndexModel(
+            [
+                (key, ASCENDING)
+                for key in ("projectId", "documentId", "kind", "createdAt", "version")
+            ]
         ),
     )
 
@@ -163,6 +170,14 @@ def revision(document: Document, version: int) -> Revision:
     if found is None:
         raise errors.NotFound(f"There is no version {version} of this {document.kind}.")
     return found
+
+
+def revision_at(document: Document, time: datetime) -> Revision:
+    """The revision that was the newest at a time. Raises NotFound for one before the first."""
+    found = _of(document).filter(created_at__lte=time).order_by("-created_at", "-version")
+    if (last := one(found)) is None:
+        raise errors.NotFound(f"There was no version of this {document.kind} yet.")
+    return last
 
 
 def of(document: Document) -> models.QuerySet[Revision]:

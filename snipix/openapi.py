@@ -30,9 +30,17 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="Sent again with the same key, the change takes effect once and is answered alike.",
 )
+CLIENT_ID = OpenApiParameter(
+    "X-Client-Id",
+    str,
+    OpenApiParameter.HEADER,
+    required=True,
+    description="The client, such as a browser tab, that the draft belongs to.",
+)
 DRY_RUN = OpenApiParameter(
     "dry_run", bool, description="With true: check, answer what would happen, change nothing."
 )
+AT = OpenApiParameter("at", description="A time: the state as it was then (RFC 3339).")
 CURSOR = OpenApiParameter("cursor", str, description="`next` of the page before.")
 FROM = OpenApiParameter("from", int, description="The older version; by default the one before.")
 TO = OpenApiParameter("to", int, description="The newer version; by default the newest.")

@@ -16,7 +16,7 @@ from django_mongodb_backend.queryset import RawQuerySet
 from pymongo import DESCENDING
 from rest_framework.request import Request
 
-from snipix import errors
+from snipix import errors, times
 from snipix.mongo import connection
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -141,6 +141,14 @@ def one_filter(request: Request, offered: Collection[str]) -> str | None:
         hint = f"Send at most one of {', '.join(offered)}."
         raise errors.InvalidInput.at(chosen[1], "can't be combined with another filter", hint)
     return chosen[0] if chosen else None
+
+
+def one_time(request: Request, name: str) -> datetime:
+    """A parameter that is a time. Raises InvalidInput."""
+    try:
+        return times.read(request.query_params[name])
+    except ValueError as error:
+        raise errors.InvalidInput.at(name, str(error), "Send a time with its zone.") from error
 
 
 def bounds(request: Request, name: str, read: Callable[[str], Any]) -> dict[str, Any]:

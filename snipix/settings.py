@@ -38,6 +38,7 @@ REQUEST_DEADLINE = env.seconds("REQUEST_DEADLINE", 20, at_least=1)
 SLOW_OPERATION_MS = env.integer("SLOW_OPERATION_MS", 200, at_least=1)
 TRASH_RETENTION_DAYS = env.integer("TRASH_RETENTION_DAYS", 30, at_least=1, at_most=20_000)
 AUDIT_RETENTION_DAYS = env.integer("AUDIT_RETENTION_DAYS", 365, at_least=1, at_most=20_000)
+DRAFT_RETENTION_DAYS = env.integer("DRAFT_RETENTION_DAYS", 14, at_least=1, at_most=20_000)
 IDEMPOTENCY_RETENTION_DAYS = env.integer(
     "IDEMPOTENCY_RETENTION_DAYS", 30, at_least=1, at_most=20_000
 )

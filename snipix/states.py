@@ -124,6 +124,7 @@ class _Plan(NamedTuple):
     floats: tuple[str, ...]
     free: tuple[str, ...]
     children: tuple[str, ...]
+    child: tuple[str, ...]
 
 
 @cache
@@ -147,6 +148,8 @@ def _kind(node: inspect.Type) -> str:
             return "free"
         case inspect.ListType(item_type=inspect.StructType()):
             return "children"
+        case inspect.StructType():
+            return "child"
         case inspect.StrType() | inspect.BoolType() | inspect.LiteralType():
             return "plain"
         case inspect.ListType(item_type=item) if _kind(item) == "plain":
@@ -172,6 +175,8 @@ def _normalise(state: Struct) -> None:
             _normalise_free(state, name)
         for name in plan.children:
             _normalise_all(getattr(state, name))
+        for name in plan.child:
+            _normalise(getattr(state, name))
     except Refused as refused:
         refused.steps.append(name)
         raise

@@ -14,10 +14,14 @@ def cut(time: datetime) -> datetime:
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
+def aware(time: datetime) -> datetime:
+    """A naive time is in UTC: MongoDB's are."""
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
 def write(time: datetime) -> str:
-    """RFC 3339 in UTC with `Z`, to the millisecond. A naive time is in UTC: MongoDB's are."""
-    aware = time if time.tzinfo else time.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """RFC 3339 in UTC with `Z`, to the millisecond."""
+    return aware(time).astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def read(text: str) -> datetime:
@@ -25,4 +29,4 @@ def read(text: str) -> datetime:
     time = parse_datetime(text)
     if time is None:
         raise ValueError("must be a time as RFC 3339 writes it, as 2026-01-31T12:00:00Z")
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    return aware(time)

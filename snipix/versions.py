@@ -3,8 +3,9 @@
 Written once; projects, timelines and whatever else has a history only say which document is meant.
 """
 
+from hashlib import sha256
 from itertools import islice
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from django.urls import URLPattern, re_path
@@ -12,7 +13,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from snipix import api, comparison, errors, etags, history, openapi, times, wire
+from snipix import api, checkpoints, comparison, errors, etags, history, openapi, times, wire
+from snipix.checkpoints import Checkpoint
 from snipix.comparison import Difference
 from snipix.documents import Document
 from snipix.etags import ETag
@@ -21,6 +23,8 @@ from snipix.idempotency import Answer
 from snipix.pagination import BY_VERSION, refuse_unknown, whole_number
 
 MAX_DIFFERENCES = 1_000
+Right = Literal["read", "write", "own"]
+T = TypeVar("T")
 
 
 class Version(msgspec.Struct, kw_only=True):
@@ -37,10 +41,13 @@ class Version(msgspec.Struct, kw_only=True):
     """Whether the document was in the trash from then on."""
     size: int
     """Bytes of its state as JSON."""
+    name: str | None = None
+    """The name that somebody gave it: a checkpoint."""
 
     @classmethod
-    def of(cls, revision: Revision, representation: str) -> "Version":
+    def of(cls, revision: Revision, representation: str, name: str | None = None) -> "Version":
         return cls(
+            name=name,
             version=int(revision.version),
             etag=str(ETag.of(revision.version, bytes(revision.digest), representation)),
             action=revision.action,
@@ -81,11 +88,33 @@ class Rollback(msgspec.Struct, forbid_unknown_fields=True):
     version: int
 
 
+class VersionName(msgspec.Struct, forbid_unknown_fields=True):
+    """What a version is to be called."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
+class NamedVersion(msgspec.Struct):
+    """A version that has a name: who gave it, and when."""
+
+    version: int
+    name: str
+    created_by: str
+    created_at: str
+
+
+class CheckpointPage(msgspec.Struct):
+    """One page of the versions that have a name, the newest first."""
+
+    results: list[NamedVersion]
+    next: str | None
+
+
 class VersionedViewSet(api.DocumentViewSet):
     """The history of a document. Subclasses say which one, and how a rollback is answered."""
 
-    def get_document(self) -> Document:
-        """The document as it is now. Raises NotFound."""
+    def get_document(self, right: Right = "read") -> Document:
+        """The document as it is now. Raises NotFound, and Forbidden without the right to it."""
         raise NotImplementedError
 
     def roll_back(self, version: int) -> Answer:
@@ -102,8 +131,7 @@ class VersionedViewSet(api.DocumentViewSet):
         document = self.get_document()
         match = history.whose(document)
         page = BY_VERSION.page(Revision, match, request, without=("frame",))
-        found = [Version.of(revision, document.representation) for revision in page.results]
-        return Response(wire.encode(VersionPage(found, page.next)))
+        return Response(wire.encode(VersionPage(_shown(document, page.results), page.next)))
 
     @extend_schema(
         responses={200: openapi.struct(VersionWithState), 304: None, **openapi.problems(404)},
@@ -111,9 +139,14 @@ class VersionedViewSet(api.DocumentViewSet):
     def version(self, request: Request, project_id: str, version: str) -> Response:
         """Read one version with its state."""
         document = self.get_document()
-        revision = history.revision(document, _number("version", version))
-        shown = Version.of(revision, document.representation)
-        etag = ETag.of(revision.version, bytes(revision.digest), document.representation)
+        return self.answer_version(document, history.revision(document, int(version)))
+
+    def answer_version(self, document: Document, revision: Revision) -> Response:
+        """Answer one version with its state; it never changes but for its name."""
+        (shown,) = _shown(document, [revision])
+        named = sha256((shown.name or "").encode()).hexdigest()[:8]
+        representation = f"{document.representation}-{named}"
+        etag = ETag.of(revision.version, bytes(revision.digest), representation)
 
         def encoded() -> bytes:
             state = msgspec.Raw(history.read_bytes(document, revision.version))
@@ -138,13 +171,62 @@ class VersionedViewSet(api.DocumentViewSet):
 
     def rollback(self, request: Request, project_id: str) -> Response:
         """Make the content of an old version the next version. Nothing is lost by it."""
-        wanted = _wanted_version(request.data)
+        hint = 'Send {"version": n}, one of those that …/versions/ lists.'
+        wanted = _wanted(request.data, Rollback, "version", hint).version
 
         def work() -> Answer:
             etags.check_match(request, self.get_document().etag)
             return self.roll_back(wanted)
 
         return self.answer_change(project_id, work)
+
+    @extend_schema(
+        request={"application/json": openapi.struct(VersionName)},
+        parameters=[openapi.IDEMPOTENCY_KEY, openapi.DRY_RUN],
+        responses={200: openapi.struct(Version), **openapi.problems(400, 403, 404, 422)},
+    )
+    def name_version(self, request: Request, project_id: str, version: str) -> Response:
+        """Name a version, to find it again: a checkpoint. Its state and number stay."""
+        name = _wanted(request.data, VersionName, "name", 'Send {"name": "…"}.').name
+
+        def work() -> Answer:
+            document = self.get_document("write")
+            checkpoints.name_version(document, int(version), name, actor=self.actor)
+            return Answer(
+                wire.encode(_shown(document, [history.revision(document, int(version))])[0])
+            )
+
+        return self.answer_change(project_id, work)
+
+    @extend_schema(
+        parameters=[openapi.IDEMPOTENCY_KEY, openapi.DRY_RUN],
+        responses={200: openapi.struct(Version), **openapi.problems(403, 404, 422)},
+    )
+    def forget_name(self, request: Request, project_id: str, version: str) -> Response:
+        """Take a version's name away. The version stays."""
+
+        def work() -> Answer:
+            document = self.get_document("write")
+            checkpoints.forget_name(document, int(version), actor=self.actor)
+            return Answer(
+                wire.encode(_shown(document, [history.revision(document, int(version))])[0])
+            )
+
+        return self.answer_change(project_id, work)
+
+    @extend_schema(
+        parameters=[openapi.CURSOR, openapi.PAGE_SIZE],
+        responses={200: openapi.struct(CheckpointPage), **openapi.problems(400, 404)},
+    )
+    def checkpoints(self, request: Request, project_id: str) -> Response:
+        """List the versions that have a name, the newest first."""
+        refuse_unknown(request, ("cursor", "page_size"))
+        page = BY_VERSION.page(Checkpoint, history.whose(self.get_document()), request)
+        found = [
+            NamedVersion(int(c.version), c.name, c.created_by, times.write(c.created_at))
+            for c in page.results
+        ]
+        return Response(wire.encode(CheckpointPage(found, page.next)))
 
 
 def routes(prefix: str, viewset: type[VersionedViewSet], name: str) -> list[URLPattern]:
@@ -159,9 +241,19 @@ def routes(prefix: str, viewset: type[VersionedViewSet], name: str) -> list[URLP
             name=f"{name}-compare",
         ),
         re_path(
-            rf"{prefix}/versions/(?P<version>\d+)/?$",
+            rf"{prefix}/versions/(?P<version>\d{{1,18}})/?$",
             viewset.as_view({"get": "version"}),
             name=f"{name}-version",
+        ),
+        re_path(
+            rf"{prefix}/versions/(?P<version>\d{{1,18}})/name/?$",
+            viewset.as_view({"put": "name_version", "delete": "forget_name"}),
+            name=f"{name}-version-name",
+        ),
+        re_path(
+            rf"{prefix}/checkpoints/?$",
+            viewset.as_view({"get": "checkpoints"}),
+            name=f"{name}-checkpoints",
         ),
         re_path(
             rf"{prefix}/rollback/?$", viewset.as_view({"post": "rollback"}), name=f"{name}-rollback"
@@ -178,10 +270,20 @@ def _state(document: Document, version: int) -> Any:
     return msgspec.json.decode(history.read_bytes(document, version)) if version else {}
 
 
-def _wanted_version(body: Any) -> int:
+def _answer(document: Document, version: int) -> Answer:
+    (shown,) = _shown(document, [history.revision(document, version)])
+    return Answer(wire.encode(shown))
+
+
+def _shown(document: Document, revisions: list[Revision]) -> list[Version]:
+    """How revisions are listed, with the names that they have."""
+    names = checkpoints.names(document, [revision.version for revision in revisions])
+    representation = document.representation
+    return [Version.of(r, representation, names.get(r.version)) for r in revisions]
+
+
+def _wanted(body: Any, kind: type[T], path: str, hint: str) -> T:
     try:
-        return msgspec.convert(body, Rollback).version
+        return msgspec.convert(body, kind)
     except msgspec.ValidationError as error:
-        hint = 'Send {"version": n}, one of those that …/versions/ lists.'
-        reason = "must be the number of a version"
-        raise errors.InvalidInput.at("version", reason, hint) from error
+        raise errors.InvalidInput.at(path, "must be what this address takes", hint) from error

@@ -20,7 +20,10 @@ BODIES: dict[str, Any] = {
     "project-hand-over": {"user_id": "0" * 24},
     "project-rollback": {"version": 1},
     "timeline": {"zoom": 2},
+    "timeline-draft": {"base_etag": "x", "state": {"zoom": 2}},
     "timeline-rollback": {"version": 1},
+    "timeline-version-name": {"name": "Rough cut"},
+    "project-version-name": {"name": "First"},
 }
 """A body that each route that takes one accepts."""
 OTHER_TYPES = (
@@ -64,7 +67,7 @@ def found(patterns: Any, prefix: str = "") -> Iterator[Route]:
 
 def _readable(pattern: Any) -> str:
     route = str(pattern.pattern).removeprefix("^").removesuffix("$").removesuffix("/?")
-    for name, regex in (("project_id", r"[A-Za-z0-9_-]{1,64}"), ("version", r"\d+")):
+    for name, regex in (("project_id", r"[A-Za-z0-9_-]{1,64}"), ("version", r"\d{1,18}")):
         route = route.replace(f"(?P<{name}>{regex})", f"{{{name}}}")
     return route.removesuffix("/") + "/" if route else ""
 
@@ -79,7 +82,7 @@ def named(route: Route) -> str:
 
 def send(api: Api, method: str, route: Route, project_id: str, **extra: Any) -> Any:
     body = extra.pop("body", BODIES.get(route.name))
-    headers = {"if_match": '"1.0000000000000000.1.0"', **extra}
+    headers = {"if_match": '"1.0000000000000000.1.0"', "x_client_id": "tab", **extra}
     if method in ("get", "delete"):
         body = None
     return api(method.upper(), route.address(project_id), body, **headers)
@@ -92,6 +95,8 @@ def film(alice: User) -> str:
     project_id = api.create("Film")["id"]
     path = f"/projects/{project_id}/timeline/"
     api("PUT", path, {"zoom": 3}, if_match=api.etag(path))
+    draft = {"base_etag": api.etag(path), "state": {"zoom": 4}}
+    api("PUT", f"{path}draft/", draft, x_client_id="tab")
     return project_id
 
 
@@ -139,7 +144,7 @@ def test_an_unknown_field_is_refused_by_name(route: Route, film: str, alice: Use
         response = send(api, method, route, film, body=body, if_match=etag)
         assert response.status_code == 400, response.content
         paths = [error["path"] for error in response.json()["errors"]]
-        assert "colour" in paths or "rollback" in route.name
+        assert "colour" in paths or route.name.endswith(("rollback", "version-name"))
 
 
 @pytest.mark.parametrize("route", [r for r in ROUTES if r.name in BODIES], ids=named)
@@ -175,7 +180,10 @@ def test_no_body_does_harm(route: Route, film: str, alice: User) -> None:
 def test_a_route_answers_with_and_without_a_slash(route: Route, film: str, alice: User) -> None:
     if "get" in route.methods:
         address = route.address(film)
-        answers = [as_(alice)("GET", path) for path in (address, address.removesuffix("/"))]
+        api = as_(alice)
+        answers = [
+            api("GET", path, x_client_id="tab") for path in (address, address.removesuffix("/"))
+        ]
         assert answers[0].status_code == answers[1].status_code
         assert answers[0].status_code == (403 if route.name in FOR_STAFF else 200)
         if answers[0].status_code == 200:

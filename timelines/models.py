@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from django.conf import settings
 from django.db import models
-from django_mongodb_backend.fields import ArrayField
-from pymongo import ASCENDING, IndexModel
+from django_mongodb_backend.fields import ArrayField, ObjectIdAutoField
+from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from projects.models import Project
+from snipix import frames, times
 from snipix.accounts import SYSTEM, Actor
 from snipix.documents import BsonField, Document
 from snipix.mongo import one
@@ -63,3 +65,43 @@ class Timeline(Document):
 
     def purge(self, *, actor: Actor = SYSTEM) -> dict[str, int]:
         raise TypeError("A timeline is purged with its project.")
+
+
+class Draft(models.Model):
+    """The last autosave of one client."""
+
+    goes_with_project = True
+    collection_indexes: ClassVar[Sequence[IndexModel]] = (
+        IndexModel(
+            [("projectId", ASCENDING), ("userId", ASCENDING), ("clientId", ASCENDING)], unique=True
+        ),
+        IndexModel([("projectId", ASCENDING), ("userId", ASCENDING), ("updatedAt", DESCENDING)]),
+        IndexModel(
+            [("updatedAt", ASCENDING)], expireAfterSeconds=settings.DRAFT_RETENTION_DAYS * 86_400
+        ),
+    )
+
+    id = ObjectIdAutoField(primary_key=True)
+    project_id = models.CharField(max_length=64, db_column="projectId")
+    user_id = models.CharField(max_length=64, db_column="userId")
+    client_id = models.CharField(max_length=64, db_column="clientId")
+    base_etag = models.CharField(max_length=100, db_column="baseEtag")
+    updated_at = models.DateTimeField(db_column="updatedAt")
+    frame = models.BinaryField()
+    size = models.PositiveBigIntegerField()
+
+    class Meta:
+        db_table = "drafts"
+
+    def __str__(self) -> str:
+        return f"draft of {self.project_id} by {self.client_id}"
+
+    @property
+    def content(self) -> bytes:
+        """The state, as canonical bytes."""
+        return frames.decompress(bytes(self.frame), None)
+
+    def is_newer_than(self, project: Project) -> bool:
+        """Whether it was autosaved after the last save, as the project's summary knows it."""
+        saved_at = project.timeline_state["saved_at"]
+        return saved_at is None or self.updated_at > times.aware(saved_at)

@@ -7,6 +7,7 @@ were read within it.
 from projects.models import Project
 from snipix import history
 from snipix.accounts import Actor
+from timelines import drafts
 from timelines.models import Timeline
 from timelines.state import TimelineState, summarise
 
@@ -33,6 +34,7 @@ def save_timeline(
         description=description,
         change_summary=change_summary,
     )
+    drafts.discard(project, actor=actor)
     if is_new:
         numbers = summarise(state)
         project.note_timeline(

@@ -3,6 +3,7 @@ from django.urls import re_path
 from snipix import versions
 from snipix.api import PROJECT_ID
 from snipix.wire import RawJSONParser
+from timelines.draft_views import DraftViewSet
 from timelines.views import TimelineViewSet
 
 PREFIX = rf"^projects/(?P<project_id>{PROJECT_ID})/timeline"
@@ -15,5 +16,14 @@ urlpatterns = [
         ),
         name="timeline",
     ),
+    re_path(
+        rf"{PREFIX}/draft/?$",
+        DraftViewSet.as_view(
+            {"get": "retrieve", "put": "update", "delete": "destroy"},
+            parser_classes=[RawJSONParser],
+        ),
+        name="timeline-draft",
+    ),
+    re_path(rf"{PREFIX}/drafts/?$", DraftViewSet.as_view({"get": "list"}), name="timeline-drafts"),
     *versions.routes(PREFIX, TimelineViewSet, "timeline"),
 ]

@@ -1,15 +1,14 @@
 """`/api/v1/projects/{id}/timeline/`"""
 
-from typing import Any
-
 import msgspec
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from projects.models import Project, Right
-from snipix import etags, openapi, times, wire
+from snipix import etags, history, openapi, times, wire
 from snipix.idempotency import Answer
+from snipix.pagination import one_time, refuse_unknown
 from snipix.states import StateWarning
 from snipix.versions import Rollback, VersionedViewSet
 from timelines import services, state
@@ -38,8 +37,8 @@ class TimelineViewSet(VersionedViewSet):
     def get_project(self, right: Right = "read") -> Project:
         return Project.objects.in_hands_of(self.actor.user_id, self.kwargs["project_id"], right)
 
-    def get_document(self) -> Timeline:
-        return Timeline.of(self.get_project())
+    def get_document(self, right: Right = "read") -> Timeline:
+        return Timeline.of(self.get_project(right))
 
     def roll_back(self, version: int) -> Answer:
         project = self.get_project("write")
@@ -56,11 +55,19 @@ class TimelineViewSet(VersionedViewSet):
         return super().rollback(request, project_id)
 
     @extend_schema(
-        responses={200: openapi.struct(TimelineRead), 304: None, **openapi.problems(404)}
+        parameters=[openapi.AT],
+        responses={200: openapi.struct(TimelineRead), 304: None, **openapi.problems(400, 404)},
     )
     def retrieve(self, request: Request, project_id: str) -> Response:
-        """Read the timeline. One that was never saved is empty, and at version 0."""
+        """Read the timeline. One that was never saved is empty, and at version 0.
+
+        With `?at=` it is read as it was at a time, in the form that …/versions/{n}/ has.
+        """
+        refuse_unknown(request, ("at",))
         timeline = self.get_document()
+        if "at" in request.query_params:
+            then = one_time(request, "at")
+            return self.answer_version(timeline, history.revision_at(timeline, then))
         return self.answer_read(timeline.etag, lambda: _encode(timeline))
 
     @extend_schema(
@@ -73,8 +80,7 @@ class TimelineViewSet(VersionedViewSet):
     )
     def update(self, request: Request, project_id: str) -> Response:
         """Save the timeline as a whole; a new version, unless nothing has changed."""
-        raw: Any = request.data or b""  # what DRF makes of an empty body is an empty dict
-        new, description, change_summary = state.parse_save(raw)
+        new, description, change_summary = state.parse_save(wire.raw(request))
         warnings = state.warnings(new)
 
         def work() -> Answer:
