@@ -150,9 +150,9 @@ class Project(Document):
     def note_timeline(self, summary: dict[str, Any]) -> None:
         """Take over the summary of a timeline that is being saved: no version of its own.
 
-        Raises NotFound if the project went to the trash meanwhile.
+        Raises NotFound if the project's trash flag isn't what it was when it was read.
         """
         self.timeline_state, self.updated_at = summary, now()
         values = self._stored(("timeline_state", "updated_at"))
-        if not self._update_if({"isDeleted": False}, values):
-            raise errors.NotFound(f"Project {self.project_id!r} is in the trash.")
+        if not self._update_if({"isDeleted": self.is_deleted}, values):
+            raise errors.NotFound(f"Project {self.project_id!r} went to the trash, or came back.")

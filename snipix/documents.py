@@ -6,7 +6,7 @@ which version it is, and where it stands in its history. A state becomes the nex
 place only: `snipix.history.write`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from django.db import models
@@ -37,6 +37,7 @@ class BsonField(models.Field):
         return "object"
 
 
+Upgrade = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 _KEPT_BESIDE = ("updated_at", "is_deleted", "deleted_at")
 
 
@@ -93,6 +94,8 @@ class Document(models.Model):
     representation: str = "1"
     """The version of its JSON form: change it when the same state is written differently."""
     state_type: type[states.Struct]
+    upgrades: ClassVar[Sequence[Upgrade]] = ()
+    """What turns a stored state of schema version 1 into one of version 2, that into 3, …"""
     derived_fields: tuple[str, ...] = ()
     """Fields that `derive` computes from the state, for queries."""
     collection_indexes: ClassVar[Sequence[IndexModel]] = ()
@@ -134,12 +137,33 @@ class Document(models.Model):
 
     @property
     def state(self) -> Any:
-        return states.from_builtins(self.stored_state, self.state_type)
+        return states.from_builtins(self.readable_state, self.state_type)
 
     @state.setter
     def state(self, state: states.Struct) -> None:
         for name, value in states.to_builtins(state).items():
             setattr(self, name, value)
+
+    @property
+    def readable_state(self) -> Mapping[str, Any]:
+        """The state as it would be stored today."""
+        return self.upgraded(self.stored_state, self.schema_version)
+
+    @classmethod
+    def current_schema(cls) -> int:
+        """The schema version of what is stored today."""
+        return len(cls.upgrades) + 1
+
+    @classmethod
+    def upgraded(cls, stored: Mapping[str, Any], schema_version: int) -> Mapping[str, Any]:
+        """A stored state of an older schema version, as it would be stored today."""
+        for upgrade in cls.upgrades[schema_version - 1 :]:
+            stored = upgrade(stored)
+        return stored
+
+    def upgrade(self, *, actor: Actor = SYSTEM) -> None:
+        """Store the state as it would be stored today: a version of its own, in a change."""
+        history.write(self, self.state, action="upgrade", actor=actor)
 
     def derive(self) -> None:
         """Compute `derived_fields` anew, after the state was set."""

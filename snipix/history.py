@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import bson
+import msgspec
 import zstandard
 from bson import ObjectId
 from django.apps import apps
@@ -143,6 +144,7 @@ def write(
         document.deleted_at = document.updated_at if trashed else None
     if state is not None:
         document.state = state
+        document.schema_version = document.current_schema()
         document.derive()
     if not document.write_if(before):
         raise resilience.WriteConflict
@@ -154,14 +156,23 @@ def write(
 
 def read(document: Document, version: int) -> Any:
     """The state of a version. Raises NotFound, and HistoryDamaged for what can't be decoded."""
-    content = read_bytes(document, version)
-    return states.decode(content, document.state_type)
+    return states.from_builtins(read_json(document, version), document.state_type)
+
+
+def read_json(document: Document, version: int) -> Any:
+    """The state of a version as plain JSON, as it would be stored today. Raises as `read` does."""
+    found = revision(document, version)
+    return document.upgraded(msgspec.json.decode(_content(document, found)), found.schema_version)
 
 
 def read_bytes(document: Document, version: int) -> bytes:
     """The canonical bytes of a version, proven by their digest. Raises as `read` does."""
-    start = revision(document, version).full_version
-    return _decode(of(document).filter(version__gte=start, version__lte=version))
+    return _content(document, revision(document, version))
+
+
+def _content(document: Document, last: Revision) -> bytes:
+    chain = of(document).filter(version__gte=last.full_version, version__lte=last.version)
+    return _decode(chain)
 
 
 def revision(document: Document, version: int) -> Revision:
@@ -215,11 +226,16 @@ def verify(document: Document) -> int:
     if (head.version, head.digest) != (expected, digest):
         raise HistoryDamaged(f"the head is at version {head.version}, history at {expected}")
     # Compared as states: once the state's definition has grown, more is written down than was.
-    if states.decode(content, head.state_type) != head.state:
+    if expected and _as_today(head, content, revision.schema_version) != head.state:
         raise HistoryDamaged("the head's state isn't that of its last version")
     if of(head).filter(version__gt=head.version).exists() and not _is_ahead(head):
         raise HistoryDamaged(f"the head is at version {head.version}, history goes on after it")
     return expected
+
+
+def _as_today(head: Document, content: bytes, schema_version: int) -> Any:
+    stored = head.upgraded(msgspec.json.decode(content), schema_version)
+    return states.from_builtins(stored, head.state_type)
 
 
 def _is_ahead(head: Document) -> bool:

@@ -21,6 +21,7 @@ from uuid import UUID, uuid4
 from bson import Binary
 from django.utils.crypto import salted_hmac
 from pymongo.client_session import ClientSession
+from pymongo.errors import OperationFailure
 
 from snipix.mongo import connection
 
@@ -69,6 +70,8 @@ class _Notes:
     def _remove(self, path: Path) -> None:
         if self.pid == os.getpid():  # not in a fork, which inherits this call
             path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # where others are
+                path.parent.rmdir()
 
 
 _notes: _Notes | None = None
@@ -114,7 +117,8 @@ def _end(path: Path) -> int:
         ids = {content[i : i + _ID_BYTES] for i in range(0, len(content), _ID_BYTES)}
         if ids and _is_ours(path):
             sessions = [{"id": Binary.from_uuid(UUID(bytes=id))} for id in ids]
-            connection.database.client.admin.command("killSessions", sessions)
+            with contextlib.suppress(OperationFailure):  # not allowed: their minute has to pass
+                connection.database.client.admin.command("killSessions", sessions)
         path.unlink(missing_ok=True)
         return len(ids)
     return 0

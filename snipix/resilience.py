@@ -120,7 +120,7 @@ class _Run:
             raise
         except Exception as error:
             # A commit in doubt may have landed late, and made the next attempt fail on it.
-            has_landed = self._has_landed()
+            has_landed = self._has_landed(error)
             if not has_landed:
                 metrics.TRANSACTIONS.labels("failed").inc()
                 raise self._unknown() if has_landed is None else self._translated(error) from error
@@ -128,12 +128,13 @@ class _Run:
         metrics.TRANSACTIONS.labels("committed").inc()
         return result
 
-    def _has_landed(self) -> bool | None:
+    def _has_landed(self, error: Exception) -> bool | None:
         """Whether an attempt was committed after all; None if that can't be asked."""
         if not self.doubtful:
             return False
-        with suppress(DatabaseError, PyMongoError):
-            return self.is_committed(self.id)
+        if not isinstance(_cause(error), NoServer):
+            with suppress(DatabaseError, PyMongoError):
+                return self.is_committed(self.id)
         return None
 
     def _attempt(self) -> Any:
@@ -164,11 +165,11 @@ class _Run:
                 if getattr(error, "code", None) == _WRITE_CONFLICT:
                     raise
                 self.doubtful.append(result)
-                if isinstance(error, ConnectionFailure) and time.monotonic() < self.deadline:
-                    metrics.TRANSACTION_RETRIES.labels("commit").inc()
-                    time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 - jitter
-                    continue
-                raise CommitUnknown from error
+                is_gone = isinstance(error, NoServer) or time.monotonic() >= self.deadline
+                if is_gone or not isinstance(error, ConnectionFailure):
+                    raise CommitUnknown from error
+                metrics.TRANSACTION_RETRIES.labels("commit").inc()
+                time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 - jitter
 
     def _may_retry(self, state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None

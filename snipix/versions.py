@@ -149,7 +149,7 @@ class VersionedViewSet(api.DocumentViewSet):
         etag = ETag.of(revision.version, bytes(revision.digest), representation)
 
         def encoded() -> bytes:
-            state = msgspec.Raw(history.read_bytes(document, revision.version))
+            state = history.read_json(document, revision.version)
             return wire.encode({**msgspec.structs.asdict(shown), "state": state})
 
         return self.answer_read(etag, encoded)
@@ -267,7 +267,7 @@ def _number(path: str, text: str) -> int:
 
 def _state(document: Document, version: int) -> Any:
     """A version's state as plain JSON; version 0 is before there was anything."""
-    return msgspec.json.decode(history.read_bytes(document, version)) if version else {}
+    return history.read_json(document, version) if version else {}
 
 
 def _answer(document: Document, version: int) -> Answer:

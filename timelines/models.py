@@ -60,6 +60,12 @@ class Timeline(Document):
             updated_at=project.created_at,
         )
 
+    def upgrade(self, *, actor: Actor = SYSTEM) -> None:
+        from timelines import services
+
+        project = Project.everything.get(pk=self.pk)
+        services.save_timeline(project, self, self.state, actor=actor, action="upgrade")
+
     def _set_trashed(self, is_deleted: bool, action: str, actor: Actor) -> None:
         raise TypeError("A timeline goes to the trash, and comes back, with its project.")
 

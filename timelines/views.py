@@ -102,7 +102,7 @@ class TimelineViewSet(VersionedViewSet):
 
 def _encode(timeline: Timeline) -> bytes:
     beside = {"version": timeline.version, "updated_at": times.write(timeline.updated_at)}
-    return wire.encode({**timeline.stored_state, **beside})
+    return wire.encode({**timeline.readable_state, **beside})
 
 
 def _saved(timeline: Timeline, warnings: list[StateWarning]) -> Answer:

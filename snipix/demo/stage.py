@@ -56,6 +56,7 @@ class Stage:
         self.env = {**os.environ, **_PLAIN, "MONGODB_URI": self.uri, "MONGODB_DATABASE": database}
         self.env["REDIS_URL"] = self.redis.uri if self.redis else ""
         self.env["SECRET_KEY"] = os.urandom(32).hex()
+        self.env["TMPDIR"] = str(folder)  # what is killed leaves its files there
         # Processes don't see each other's memory: without a Redis there can be only one.
         workers = workers if self.redis else 1
         self.web = Web(folder, env={**self.env, **env}, workers=workers)

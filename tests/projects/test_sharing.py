@@ -137,9 +137,8 @@ def test_only_administrators_purge_and_read_the_whole_trail(
     bob.is_staff = True
     bob.save(update_fields=["is_staff"])
     purged = as_(bob)("POST", f"{film}purge/")
-    assert purged.json() == {
-        "purged": {"projects": 1, "timelines": 1, "revisions": 3, "kept_answers": 0}
-    }
+    gone = {"projects": 1, "timelines": 1, "revisions": 3, "kept_answers": 0, "drafts": 0}
+    assert purged.json()["purged"].items() >= gone.items()
     assert as_(bob)("POST", f"{film}purge/").status_code == 404
     trail = as_(bob)("GET", f"/audit/?project={film.split('/')[2]}").json()["results"]
     assert [entry["action"] for entry in trail] == ["purge", "delete", "save", "create"]
