@@ -172,6 +172,11 @@ class Document(models.Model):
     def etag(self) -> ETag:
         return ETag.of(self.version, bytes(self.digest) or self.pk.binary, self.representation)
 
+    @property
+    def first_etag(self) -> ETag:
+        """The tag of version 0: the beginning, before anything was saved."""
+        return ETag.of(0, self.pk.binary, self.representation)
+
     def delete(self, *, actor: Actor = SYSTEM) -> tuple[int, dict[str, int]]:  # type: ignore[override]
         """Move to the trash, whatever the version is by now. Returns as Django's `delete` does."""
         self._set_trashed(True, "delete", actor)

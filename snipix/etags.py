@@ -40,8 +40,16 @@ class ETag:
 def require_match(request: Request, current: ETag) -> None:
     """Insist that the change was made on the current version.
 
-    Raises PreconditionRequired without an `If-Match` that names a version (`*` names none), and
-    VersionMismatch, with the current version, when it names another one.
+    Raises as `stated` does, and VersionMismatch, with the current version, when it was another one.
+    """
+    if not any(tag.same_version(current) for tag in stated(request, current)):
+        raise mismatch(current)
+
+
+def stated(request: Request, current: ETag) -> list[ETag]:
+    """The versions of which the request's `If-Match` says that the change was made on one.
+
+    Raises PreconditionRequired without an `If-Match` that names a version (`*` names none).
     """
     header = request.headers.get("If-Match", "")
     if not header.strip() or header.strip() == "*":
@@ -50,7 +58,7 @@ def require_match(request: Request, current: ETag) -> None:
             f"The current one is {current}.",
             **_current(current),
         )
-    check_match(request, current)
+    return _parse(header)
 
 
 def check_match(request: Request, current: ETag) -> None:
@@ -59,11 +67,17 @@ def check_match(request: Request, current: ETag) -> None:
     if header is None or header.strip() == "*":
         return
     if not any(tag.same_version(current) for tag in _parse(header)):
-        raise errors.VersionMismatch(
-            f"The document is at version {current.version} by now. Read it again, apply the "
-            "change to that, and send it with the new ETag.",
-            **_current(current),
-        )
+        raise mismatch(current)
+
+
+def mismatch(current: ETag, **members: object) -> errors.VersionMismatch:
+    """The error of a change that was made on another version than the current one."""
+    return errors.VersionMismatch(
+        f"The document is at version {current.version} by now. Read it again, apply the change to "
+        "that, and send it with the new ETag.",
+        **_current(current),
+        **members,
+    )
 
 
 def is_unmodified(request: Request, current: ETag) -> bool:

@@ -30,6 +30,16 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="Sent again with the same key, the change takes effect once and is answered alike.",
 )
+PREFER = OpenApiParameter(
+    "Prefer",
+    str,
+    OpenApiParameter.HEADER,
+    enum=["merge"],
+    description="merge: if others saved meanwhile, merge; only true conflicts are refused (409).",
+)
+SINCE = OpenApiParameter(
+    "since", int, description="The last version that the client knows; by default none."
+)
 CLIENT_ID = OpenApiParameter(
     "X-Client-Id",
     str,
@@ -89,7 +99,7 @@ _PROBLEMS = {
     401: "No valid token.",
     403: "You may see this, but not do it.",
     404: "There is no such document, or it isn't yours.",
-    409: "The id is taken.",
+    409: "It conflicts: the id is taken, or both sides changed the same (`conflicts`).",
     412: "The document was changed meanwhile: `current` has version and ETag.",
     413: "The body is too large.",
     422: "The idempotency key was used for another request.",

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core import signing
 from django.db import models
 from django_mongodb_backend.queryset import RawQuerySet
-from pymongo import DESCENDING
+from pymongo import ASCENDING, DESCENDING
 from rest_framework.request import Request
 
 from snipix import errors, times
@@ -54,18 +54,30 @@ class Keyset:
         size = page_size(request)
         salt = f"{self.column}{self.direction}{sorted(match)}"
         after = self._after(request.query_params.get("cursor"), salt)
+        wanted = {"$and": [match, after]} if after else match
+        found = self.first(size + 1, model, wanted, without=without)
+        cursor = self._cursor(found[size - 1], salt) if len(found) > size else None
+        return Page(found[:size], cursor)
+
+    def first(
+        self,
+        count: int,
+        model: type[models.Model],
+        match: dict[str, Any],
+        *,
+        without: Sequence[str] = (),
+    ) -> list[Any]:
+        """The first documents of what `match` finds, in this order."""
         # Match, sort and limit in this order, at the top level: served by one index, read in order.
         # The ORM's order_by() would compute fields first, and so sort in memory.
         pipeline: list[dict[str, Any]] = [
-            {"$match": {"$and": [match, after]} if after else match},
+            {"$match": match},
             {"$sort": self._sort()},
-            {"$limit": size + 1},
+            {"$limit": count},
         ]
         if without:
             pipeline.append({"$project": dict.fromkeys(without, 0)})
-        found: list[Any] = list(RawQuerySet(pipeline, model=model))
-        cursor = self._cursor(found[size - 1], salt) if len(found) > size else None
-        return Page(found[:size], cursor)
+        return list(RawQuerySet(pipeline, model=model))
 
     def _sort(self) -> dict[str, int]:
         last = {} if self.is_unique else {"_id": self.direction}
@@ -165,3 +177,4 @@ def bounds(request: Request, name: str, read: Callable[[str], Any]) -> dict[str,
 
 
 BY_VERSION = Keyset("version", is_unique=True)
+OLDEST_VERSION_FIRST = Keyset("version", ASCENDING, is_unique=True)

@@ -13,7 +13,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from snipix import api, checkpoints, comparison, errors, etags, history, openapi, times, wire
+from snipix import api, checkpoints, comparison, etags, history, openapi, times, wire
 from snipix.checkpoints import Checkpoint
 from snipix.comparison import Difference
 from snipix.documents import Document
@@ -21,10 +21,11 @@ from snipix.etags import ETag
 from snipix.history import Revision
 from snipix.idempotency import Answer
 from snipix.pagination import BY_VERSION, refuse_unknown, whole_number
+from snipix.refusals import InvalidState, translate
 
 MAX_DIFFERENCES = 1_000
 Right = Literal["read", "write", "own"]
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class Version(msgspec.Struct, kw_only=True):
@@ -73,7 +74,7 @@ class VersionWithState(Version, kw_only=True):
     state: Any
 
 
-class Comparison(msgspec.Struct):
+class Comparison(msgspec.Struct, kw_only=True):
     """What differs between two versions; `more` says how many differences aren't listed."""
 
     before: int
@@ -131,7 +132,7 @@ class VersionedViewSet(api.DocumentViewSet):
         document = self.get_document()
         match = history.whose(document)
         page = BY_VERSION.page(Revision, match, request, without=("frame",))
-        return Response(wire.encode(VersionPage(_shown(document, page.results), page.next)))
+        return Response(wire.encode(VersionPage(shown(document, page.results), page.next)))
 
     @extend_schema(
         responses={200: openapi.struct(VersionWithState), 304: None, **openapi.problems(404)},
@@ -143,14 +144,14 @@ class VersionedViewSet(api.DocumentViewSet):
 
     def answer_version(self, document: Document, revision: Revision) -> Response:
         """Answer one version with its state; it never changes but for its name."""
-        (shown,) = _shown(document, [revision])
-        named = sha256((shown.name or "").encode()).hexdigest()[:8]
+        (found,) = shown(document, [revision])
+        named = sha256((found.name or "").encode()).hexdigest()[:8]
         representation = f"{document.representation}-{named}"
         etag = ETag.of(revision.version, bytes(revision.digest), representation)
 
         def encoded() -> bytes:
             state = history.read_json(document, revision.version)
-            return wire.encode({**msgspec.structs.asdict(shown), "state": state})
+            return wire.encode({**msgspec.structs.asdict(found), "state": state})
 
         return self.answer_read(etag, encoded)
 
@@ -164,15 +165,18 @@ class VersionedViewSet(api.DocumentViewSet):
         document = self.get_document()
         after = _number("to", request.query_params.get("to", str(document.version)))
         before = _number("from", request.query_params.get("from", str(max(after - 1, 0))))
+        return Response(wire.encode(self.compared(document, before, after)))
+
+    def compared(self, document: Document, before: int, after: int) -> Comparison:
+        """Compare two versions; subclasses may say more."""
         found = comparison.differences(_state(document, before), _state(document, after))
         shown = list(islice(found, MAX_DIFFERENCES))
         more = sum(1 for _ in found)
-        return Response(wire.encode(Comparison(before, after, shown, more)))
+        return Comparison(before=before, after=after, differences=shown, more=more)
 
     def rollback(self, request: Request, project_id: str) -> Response:
         """Make the content of an old version the next version. Nothing is lost by it."""
-        hint = 'Send {"version": n}, one of those that …/versions/ lists.'
-        wanted = _wanted(request.data, Rollback, "version", hint).version
+        wanted = _wanted(request.data, Rollback).version
 
         def work() -> Answer:
             etags.check_match(request, self.get_document().etag)
@@ -187,13 +191,13 @@ class VersionedViewSet(api.DocumentViewSet):
     )
     def name_version(self, request: Request, project_id: str, version: str) -> Response:
         """Name a version, to find it again: a checkpoint. Its state and number stay."""
-        name = _wanted(request.data, VersionName, "name", 'Send {"name": "…"}.').name
+        name = _wanted(request.data, VersionName).name
 
         def work() -> Answer:
             document = self.get_document("write")
             checkpoints.name_version(document, int(version), name, actor=self.actor)
             return Answer(
-                wire.encode(_shown(document, [history.revision(document, int(version))])[0])
+                wire.encode(shown(document, [history.revision(document, int(version))])[0])
             )
 
         return self.answer_change(project_id, work)
@@ -209,7 +213,7 @@ class VersionedViewSet(api.DocumentViewSet):
             document = self.get_document("write")
             checkpoints.forget_name(document, int(version), actor=self.actor)
             return Answer(
-                wire.encode(_shown(document, [history.revision(document, int(version))])[0])
+                wire.encode(shown(document, [history.revision(document, int(version))])[0])
             )
 
         return self.answer_change(project_id, work)
@@ -271,19 +275,19 @@ def _state(document: Document, version: int) -> Any:
 
 
 def _answer(document: Document, version: int) -> Answer:
-    (shown,) = _shown(document, [history.revision(document, version)])
-    return Answer(wire.encode(shown))
+    (found,) = shown(document, [history.revision(document, version)])
+    return Answer(wire.encode(found))
 
 
-def _shown(document: Document, revisions: list[Revision]) -> list[Version]:
+def shown(document: Document, revisions: list[Revision]) -> list[Version]:
     """How revisions are listed, with the names that they have."""
     names = checkpoints.names(document, [revision.version for revision in revisions])
     representation = document.representation
     return [Version.of(r, representation, names.get(r.version)) for r in revisions]
 
 
-def _wanted(body: Any, kind: type[T], path: str, hint: str) -> T:
+def _wanted(body: Any, kind: type[T]) -> T:
     try:
         return msgspec.convert(body, kind)
     except msgspec.ValidationError as error:
-        raise errors.InvalidInput.at(path, "must be what this address takes", hint) from error
+        raise InvalidState([translate(error, kind)]) from error

@@ -26,6 +26,10 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} isn't JSON")
 
 
+JSON = "application/json"
+JSON_PATCH = "application/json-patch+json"
+EDITS = "application/vnd.snipix.edits+json"
+
 encode = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
@@ -121,6 +125,29 @@ class RawJSONParser(StrictJSONParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         return stream.read()
+
+
+class RawJSONPatchParser(RawJSONParser):
+    """RFC 6902."""
+
+    media_type = JSON_PATCH
+
+
+class RawEditsParser(RawJSONParser):
+    """Edits of a timeline by id."""
+
+    media_type = EDITS
+
+
+def media_type(request: Request) -> str:
+    """The body's type, without parameters."""
+    return (request.content_type or "").partition(";")[0].strip().lower()
+
+
+def preferences(request: Request) -> set[str]:
+    """What `Prefer` asks for (RFC 7240), names only."""
+    wanted = request.headers.get("Prefer", "").split(",")
+    return {part.partition("=")[0].partition(";")[0].strip().lower() for part in wanted}
 
 
 def raw(request: Request) -> bytes:

@@ -65,11 +65,9 @@ def _runs(side: Ids, shared: Container[str]) -> dict[str | None, list[str]]:
 
 def _spine(base: Ids, theirs: Ids, mine: Ids) -> Ids:
     """Order what both sides have."""
-    if theirs == mine or theirs == base:
+    if theirs in (base, mine):
         return mine
-    if mine == base:
-        return theirs
-    return _settled(base, theirs, mine)
+    return theirs if mine == base else _settled(base, theirs, mine)
 
 
 def _settled(base: Ids, theirs: Ids, mine: Ids) -> Ids:
@@ -83,15 +81,16 @@ def _settled(base: Ids, theirs: Ids, mine: Ids) -> Ids:
 
 
 def _count(base: Ids, theirs: Ids, mine: Ids, batch: Ids, followers: dict[str, int]) -> None:
-    """Add to each element how many of a batch come after it; one bit stands for one of these."""
+    """Add to each element how many of a batch come after it; one bit stands for one of these.
+
+    Of two that the sides ordered differently and base doesn't, each counts the other: too much for
+    any order.
+    """
     bits = {id: 1 << place for place, id in enumerate(batch)}
-    in_base = sum(bits.get(id, 0) for id in base)
     old, new, own = (_after(side, bits) for side in (base, theirs, mine))
     for id in mine:
-        turned = new[id] ^ own[id]
-        if turned & ~in_base or (turned and id not in old):
-            raise OrdersConflict
-        followers[id] += (new[id] & own[id] | turned & ~old.get(id, 0)).bit_count()
+        agreed, turned = new[id] & own[id], new[id] ^ own[id]
+        followers[id] += (agreed | turned & ~old.get(id, 0)).bit_count()
 
 
 def _after(side: Ids, bits: dict[str, int]) -> dict[str, int]:

@@ -146,23 +146,18 @@ EMPTY = TimelineState()
 
 def parse(raw: bytes) -> TimelineState:
     """Read a state from JSON; raises InvalidState with the paths of everything that is wrong."""
-    return _refused(states.decode(raw, TimelineState))
+    return check(states.decode(raw, TimelineState))
 
 
 def parse_save(raw: bytes) -> tuple[TimelineState, str, str]:
     """Read the body of a save: the state alone, the description and the summary of changes."""
-    return split(_refused(states.decode(raw, Save)))
+    return split(check(states.decode(raw, Save)))
 
 
 def split(save: Save) -> tuple[TimelineState, str, str]:
     """Part a save into the state alone, the description and the summary of changes."""
     fields = {name: getattr(save, name) for name in TimelineState.__struct_fields__}
     return TimelineState(**fields), save.description, save.change_summary
-
-
-def check(state: TimelineState) -> list[StateWarning]:
-    """Raise InvalidState for what can't be kept, and list what is odd but kept."""
-    return warnings(_refused(state))
 
 
 def warnings(state: TimelineState) -> list[StateWarning]:
@@ -186,7 +181,8 @@ T = TypeVar("T", bound=TimelineState)
 E = TypeVar("E", Layer, Clip, Keyframe, Marker)
 
 
-def _refused(state: T) -> T:
+def check(state: T) -> T:
+    """Return a state that can be kept; raises InvalidState for one that can't."""
     refusals.refuse(_problems(state))
     return state
 

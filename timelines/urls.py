@@ -2,7 +2,7 @@ from django.urls import re_path
 
 from snipix import versions
 from snipix.api import PROJECT_ID
-from snipix.wire import RawJSONParser
+from snipix.wire import RawEditsParser, RawJSONParser, RawJSONPatchParser
 from timelines.draft_views import DraftViewSet
 from timelines.views import TimelineViewSet
 
@@ -12,9 +12,15 @@ urlpatterns = [
     re_path(
         rf"{PREFIX}/?$",
         TimelineViewSet.as_view(
-            {"get": "retrieve", "put": "update"}, parser_classes=[RawJSONParser]
+            {"get": "retrieve", "put": "update", "patch": "partial_update"},
+            parser_classes=[RawJSONParser, RawJSONPatchParser, RawEditsParser],
         ),
         name="timeline",
+    ),
+    re_path(
+        rf"{PREFIX}/changes/?$",
+        TimelineViewSet.as_view({"get": "changes"}),
+        name="timeline-changes",
     ),
     re_path(
         rf"{PREFIX}/draft/?$",

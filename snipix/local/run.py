@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -53,14 +54,19 @@ class Local:
 
     def _start_all(self, running: contextlib.ExitStack) -> list[Server]:
         self._set_secrets()
+        has_run_before = folder.has_data(self.data_dir) and not self.env.get("MONGODB_URI")
         servers = [*self._mongo(), *self._redis()]
         for server, variable in servers:
             self._start(server, running)
             self.env[variable] = server.uri
-        self._prepare()
         self.env["WEB_CONCURRENCY"] = str(self.workers)  # what the system checks go by
         web = Web(self.data_dir, port=self.port, env=self.env, workers=self.workers)
-        self._start(web, running)
+        with self._preparing() as finish:
+            if not has_run_before:
+                finish()
+            # Otherwise there is hardly ever anything to prepare: both take their second at once.
+            self._start(web, running)
+            finish()
         self._announce()
         return [web, *(server for server, _ in servers)]
 
@@ -98,8 +104,9 @@ class Local:
             self.say(f"Stopping {server.name} …")
         server.stop()
 
-    def _prepare(self) -> None:
-        """Bring the database up to date, in one process since each costs most of a second."""
+    @contextlib.contextmanager
+    def _preparing(self) -> Iterator[Callable[[], None]]:
+        """Bring the database up to date, in a process beside us; yields what waits for its end."""
         began = time.monotonic()
         self.say("Preparing the database …")
         command = [sys.executable, "manage.py", "prepare", "--verbosity=0"]
@@ -107,14 +114,19 @@ class Local:
         child = processes.spawn(
             [*command, *(["--demo"] if self.demo else [])], folder=self.data_dir, env=env
         )
+
+        def finish() -> None:
+            has_ended = child.returncode is not None
+            if child.wait():
+                raise LocalError("The database couldn't be prepared; the reason is printed above.")
+            if not has_ended:
+                self.say(f"  prepared after {time.monotonic() - began:.1f} s.")
+
         try:
-            code = child.wait()
+            yield finish
         finally:
             child.terminate()
             child.wait()
-        if code:
-            raise LocalError("The database couldn't be prepared; the reason is printed above.")
-        self.say(f"  prepared after {time.monotonic() - began:.1f} s.")
 
     def _set_secrets(self) -> None:
         if not self.env.get("SECRET_KEY"):

@@ -265,7 +265,7 @@ def test_too_many_clips_are_refused_however_they_are_spread_over_layers():
 
 
 def test_a_sound_state_has_no_warnings():
-    assert timelines.check(parsed(a_state())) == []
+    assert timelines.warnings(parsed(a_state())) == []
 
 
 @pytest.mark.parametrize("end", [1, 5])
