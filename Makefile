@@ -1,6 +1,6 @@
 # Everything a developer runs. `make` alone explains.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-kill test-long bench-history lint openapi check clean
+.PHONY: help run demo test test-kill test-long bench-edits bench-history lint openapi check clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -24,6 +24,9 @@ test-kill: .venv/dev  ## Run the long test that kills everything in 50 rounds (S
 
 test-long: .venv/dev  ## Run all tests that are too long for every day
 	@exec $(BIN)/python -m pytest -m long $(ARGS)
+
+bench-edits: .venv/dev  ## Measure what one edit costs against saving the whole timeline
+	@exec $(BIN)/python -m bench.edits $(ARGS)
 
 bench-history: .venv/dev  ## Measure what a history costs, and how fast old versions come back
 	@exec $(BIN)/python -m bench.history $(ARGS)

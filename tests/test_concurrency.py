@@ -225,3 +225,46 @@ def test_a_save_and_a_delete_at_once_leave_nothing_half_done(
     assert timeline.version == found.timeline_state["version"] == (saved.status == 200)
     if timeline.version:
         assert history.verify(timeline) == 1
+
+
+def edit(client: Client, project: str, edits: Any, etag: str, **headers: str) -> Reply:
+    headers = {"content_type": "application/vnd.snipix.edits+json", "prefer": "merge", **headers}
+    body = msgspec.json.encode({"edits": edits})
+    return client.send("PATCH", f"/projects/{project}/timeline/", body, if_match=etag, **headers)
+
+
+def test_16_clients_merge_their_edits_and_none_is_lost(
+    stage: Stage, project: str, inside: None
+) -> None:
+    """Each works on a clip of its own, and all of them on the version they began with."""
+    layer = {"id": "v1", "name": "Video", "type": "video"}
+    clips = [
+        {"id": f"c{n}", "type": "video", "start_time": 10 * n, "duration": 2} for n in range(16)
+    ]
+    with Client(stage.web.port) as client:
+        etag = client.send("GET", f"/projects/{project}/timeline/").etag
+        first = save(client, project, {"layers": [{**layer, "clips": clips}]}, etag)
+        began = first.json["etag"]
+
+    def work(client: Client, number: int) -> list[int]:
+        made = []
+        for turn in range(4):
+            edits = [
+                {
+                    "op": "add_marker",
+                    "marker": {"id": f"{number}-{turn}", "time": turn, "label": "x"},
+                },
+                {"op": "change_clip", "clip": f"c{number}", "properties": {f"turn{turn}": True}},
+            ]
+            reply = edit(client, project, edits, began, idempotency_key=str(uuid4()))
+            assert reply.status == 200, reply.body[:300]
+            made.append(reply.json["version"])
+        return made
+
+    versions = [version for made in at_once(stage, 16, work) for version in made]
+    timeline = Timeline.objects.get(project_id=project)
+    assert sorted(versions) == list(range(2, 66))
+    assert {m["id"] for m in timeline.markers} == {f"{n}-{t}" for n in range(16) for t in range(4)}
+    for clip in timeline.layers[0]["clips"]:
+        assert set(clip["properties"]) == {f"turn{turn}" for turn in range(4)}
+    assert history.verify(timeline) == 65

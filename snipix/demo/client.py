@@ -48,7 +48,7 @@ class Client:
         """Send a request once; `if_match="…"` and the like become headers. Raises NoAnswer."""
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         if body is not None:
-            names["Content-Type"] = "application/json"
+            names.setdefault("content-type", "application/json")
         if self._is_stale():
             self.connection.close()
         try:
