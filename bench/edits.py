@@ -94,9 +94,8 @@ def _report(times: dict[str, list[float]], sizes: dict[str, int]) -> None:
     for name in ("whole", "edit"):
         print(f"{name:>8} {statistics.median(times[name]) * 1000:>10.1f} {sizes[name]:>12,}")
     ratio = statistics.median(times["edit"]) / statistics.median(times["whole"])
-    print(
-        f"an edit takes {ratio:.2f} of the time and {sizes['edit'] / sizes['whole']:.5f} of the bytes"
-    )
+    share = sizes["edit"] / sizes["whole"]
+    print(f"an edit takes {ratio:.2f} of the time and {share:.5f} of the bytes")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from snipix import states
 from snipix.demo.client import Client
 from snipix.demo.stage import Stage
 from snipix.local import processes
+from snipix.mongo import connection
+from tests.conftest import KEPT
 from tests.faults import web, witness
 from tests.faults.savers import Renamer, Saver
 from tests.faults.witness import Findings
@@ -169,4 +171,12 @@ class Round:
                 savers = [saver for saver in self.savers if saver.project == project]
                 saves = [save for saver in savers for save in saver.saves]
                 findings.add(witness.examine(project, saves, client))
+            if findings.is_clean:
+                self._forget()
         return findings
+
+    def _forget(self) -> None:
+        """Leave nothing that slows later rounds: the embedded server is no place for much data."""
+        for name in connection.database.list_collection_names():
+            if name not in KEPT:
+                connection.database[name].delete_many({})
