@@ -45,6 +45,8 @@ def body_of(method: str, path: str, user: User) -> Any:
         "hand-over": {"user_id": str(user.pk)},
     }
     last = path.rstrip("/").rpartition("/")[2]
+    if (method, last) == ("PATCH", "timeline"):
+        return {"edits": [{"op": "set_view", "zoom": 2}]}
     return None if method == "GET" else bodies.get(last, {"name": "Mine"})
 
 
@@ -212,6 +214,8 @@ def test_to_a_stranger_a_document_doesnt_exist(film: str, alice: User, charlie: 
     for method, path in routes(film):
         body = body_of(method, path, charlie)
         headers = {"if_match": owner.etag(paths["timeline" in path])}
+        if method == "PATCH" and path.rstrip("/").endswith("/timeline"):
+            headers["content-type"] = "application/vnd.snipix.edits+json"
         response = stranger(method, path, body, **headers)
         nothing = stranger(method, path.replace(film, "nothing"), body, **headers)
         # Purging is for administrators, whatever there is.

@@ -30,7 +30,7 @@ from timelines.state import Clip, TimelineState
 def test_a_sample_has_its_clips_and_nothing_odd(seed: int, clips: int) -> None:
     sample = samples.timeline(seed, clips)
     assert state.summarise(sample)["clips"] == clips
-    assert state.check(sample) == []
+    assert state.warnings(state.check(sample)) == []
     assert (
         states.decode(states.encode(sample), TimelineState)
         == sample
@@ -64,7 +64,7 @@ def test_one_clip_moves_at_a_time_and_nothing_gets_odd() -> None:
         assert len(changed) == 1
         assert after[changed[0]].duration == before[changed[0]].duration
         sample = moved
-    assert state.check(sample) == []
+    assert state.warnings(state.check(sample)) == []
 
 
 # --- The demo project

@@ -93,6 +93,16 @@ def running(data: Path, port: int) -> Iterator[subprocess.Popen[str]]:
     processes.stop_orphans(data)
 
 
+def until_announced(child: subprocess.Popen[str]) -> str:
+    """Wait until it says that all of it runs; return what it printed up to then."""
+    printed = ""
+    while "Snipix runs at" not in printed:
+        line = child.stdout.readline()
+        assert line, printed
+        printed += line
+    return printed
+
+
 def end(child: subprocess.Popen[str]) -> str:
     """Ask it to stop; return all that it printed."""
     child.terminate()
@@ -318,9 +328,10 @@ def test_it_serves_again_after_it_alone_and_after_everything_was_killed(tmp_path
 @pytest.mark.parametrize(("program", "name"), [("secantusd", "MongoDB"), ("gunicorn", "Snipix")])
 def test_when_a_child_dies_it_is_named_and_the_others_stop(tmp_path, program, name):
     with running(tmp_path, servers.free_port()) as child:
+        printed = until_announced(child)
         # The oldest: gunicorn's workers have its name.
         os.kill(pids(tmp_path, program)[0], signal.SIGKILL)
-        printed = child.communicate(timeout=60)[0]
+        printed += child.communicate(timeout=60)[0]
     assert child.returncode == 1
     assert f"{name} has ended by itself" in printed
     assert "Traceback" not in printed

@@ -174,10 +174,12 @@ class TimelineViewSet(VersionedViewSet):
         return history.read(document, version) if version else state.EMPTY
 
     def _change(self, request: Request, kinds: Mapping[str, Callable[[bytes], Change]]) -> Response:
-        kind = kinds.get(wire.media_type(request))
+        raw = wire.raw(request)
+        # An empty body has no type; what it lacks is said by whoever reads it.
+        kind = kinds.get(wire.media_type(request)) if raw else next(iter(kinds.values()))
         if kind is None:
             raise UnsupportedMediaType(wire.media_type(request))
-        change = kind(wire.raw(request))
+        change = kind(raw)
         merges = "merge" in wire.preferences(request)
 
         def work() -> Answer:

@@ -86,7 +86,7 @@ def test_real_edits_come_out_as_they_went_in(
 def test_a_save_answers_version_etag_time_and_warnings(api: Api, path: str) -> None:
     response = save(api, path, {"layers": [layer(clip(end_time=9))]})
     body = response.json()
-    assert set(body) == {"version", "etag", "updated_at", "warnings"}
+    assert set(body) == {"version", "etag", "updated_at", "warnings", "merged"}
     assert [w["path"] for w in body["warnings"]] == ["layers[0].clips[0].end_time"]
     read = api("GET", path)
     assert (read["ETag"], read.json()["updated_at"]) == (body["etag"], body["updated_at"])

@@ -31,7 +31,8 @@ class Command(BaseCommand):
         parser.add_argument("--kills", type=int, default=3, help="how often all is killed (3)")
 
     def handle(self, **options: Any) -> None:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell has it ignored
+            signal.signal(number, signal.default_int_handler)
         chosen = {name: options[name] for name in ("seed", "clips", "moves", "kills")}
         try:
             with tempfile.TemporaryDirectory(prefix="snipix-demo-") as folder:
