@@ -43,6 +43,7 @@ def body_of(method: str, path: str, user: User) -> Any:
         "rollback": {"version": 1},
         "collaborators": {"collaborators": []},
         "hand-over": {"user_id": str(user.pk)},
+        "draft": {"base_etag": "x", "state": {}},
     }
     last = path.rstrip("/").rpartition("/")[2]
     if (method, last) == ("PATCH", "timeline"):
@@ -213,7 +214,7 @@ def test_to_a_stranger_a_document_doesnt_exist(film: str, alice: User, charlie: 
     assert len(routes(film)) >= 7
     for method, path in routes(film):
         body = body_of(method, path, charlie)
-        headers = {"if_match": owner.etag(paths["timeline" in path])}
+        headers = {"if_match": owner.etag(paths["timeline" in path]), "x_client_id": "tab"}
         if method == "PATCH" and path.rstrip("/").endswith("/timeline"):
             headers["content-type"] = "application/vnd.snipix.edits+json"
         response = stranger(method, path, body, **headers)
