@@ -56,19 +56,20 @@ def _of_elements(before: list[Any], after: list[Any], path: str) -> Iterator[Dif
     new = {element["id"]: element for element in after}
     for id, element in old.items():
         if id not in new:
-            yield Difference(_element(path, id), "removed", element)
+            yield Difference(path_of(path, id), "removed", element)
     for id, element in new.items():
         if id not in old:
-            yield Difference(_element(path, id), "added", None, element)
+            yield Difference(path_of(path, id), "added", None, element)
         else:
-            yield from differences(old[id], element, _element(path, id))
+            yield from differences(old[id], element, path_of(path, id))
     stayed_old = [id for id in old if id in new]
     stayed_new = [id for id in new if id in old]
     if stayed_old != stayed_new:
         yield Difference(path, "reordered", stayed_old, stayed_new)
 
 
-def _element(path: str, id: str) -> str:
+def path_of(path: str, id: str) -> str:
+    """Extend a path by the id of an element: `layers["v1"]`."""
     return f"{path}[{msgspec.json.encode(id).decode()}]"
 
 

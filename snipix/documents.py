@@ -38,7 +38,17 @@ class BsonField(models.Field):
 
 
 Upgrade = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-_KEPT_BESIDE = ("updated_at", "is_deleted", "deleted_at")
+_POSITION = (
+    "version",
+    "schema_version",
+    "digest",
+    "content_digest",
+    "full_version",
+    "chain_size",
+    "updated_at",
+    "is_deleted",
+    "deleted_at",
+)
 
 
 class DocumentQuerySet(MongoQuerySet):
@@ -226,9 +236,7 @@ class Document(models.Model):
 
     def _historic_fields(self) -> set[str]:
         """What a change sets: the state, and where it stands in its history."""
-        position = {"version", "digest", "content_digest", "full_version", "chain_size"}
-        position.add("schema_version")
-        return {*self.state_type.__struct_fields__, *self.derived_fields, *position, *_KEPT_BESIDE}
+        return {*self.state_type.__struct_fields__, *self.derived_fields, *_POSITION}
 
     def _stored(self, names: Collection[str]) -> dict[str, Any]:
         """What MongoDB keeps of some fields, by key."""

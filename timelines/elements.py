@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+from snipix.comparison import path_of
 from timelines.state import Clip, Layer, TimelineState
 
 VIEW = ("playhead_time", "zoom", "selected_clips", "is_playing", "is_snapping")
@@ -26,11 +27,6 @@ class Placed(NamedTuple):
 def same(one: Any, other: Any) -> bool:
     """Whether two normalised values are equal as JSON: 1 isn't true, as it is in Python."""
     return one is other or (bool(one == other) and _bytes(one) == _bytes(other))
-
-
-def path_of(path: str, id: str) -> str:
-    """Extend a path by the id of an element, as `comparison` does: `layers["v1"]`."""
-    return f"{path}[{msgspec.json.encode(id).decode()}]"
 
 
 def clip_path(placed: Placed) -> str:

@@ -15,7 +15,6 @@ from snipix.free_values import MAX_VALUES, check_count
 from snipix.refusals import InvalidState, Problem, not_json, refuse
 from timelines.elements import same
 
-MEDIA_TYPE = "application/json-patch+json"
 MAX_OPERATIONS = 20_000
 
 Operation: TypeAlias = dict[str, Any]

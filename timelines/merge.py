@@ -35,6 +35,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from snipix import states
+from snipix.comparison import path_of
 from snipix.refusals import join
 from timelines import orders, trims
 from timelines.elements import (
@@ -45,7 +46,6 @@ from timelines.elements import (
     ids_of,
     layers_of,
     orders_of,
-    path_of,
     same,
 )
 from timelines.state import Clip, Keyframe, Layer, Marker, TimelineState

@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from snipix import states
-from snipix.comparison import differences
+from snipix.comparison import differences, path_of
 from timelines import orders
 from timelines.elements import (
     VIEW,
@@ -18,7 +18,6 @@ from timelines.elements import (
     ids_of,
     layers_of,
     orders_of,
-    path_of,
     same,
 )
 from timelines.state import Layer, Marker, TimelineState
