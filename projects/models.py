@@ -15,9 +15,9 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from projects import keys
 from projects.state import ProjectState
 from snipix import errors
-from snipix.documents import BsonField, Document, DocumentQuerySet
+from snipix.documents import Document, DocumentQuerySet
 from snipix.etags import ETag
-from snipix.mongo import one
+from snipix.mongo import BsonField, one
 from snipix.times import now
 
 Right = Literal["read", "write", "own"]

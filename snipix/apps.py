@@ -13,7 +13,9 @@ class SnipixConfig(AppConfig):
     default_auto_field = _OBJECT_ID
 
     def ready(self) -> None:
-        from snipix import checks, openapi  # noqa: F401 - register themselves
+        from snipix import checks, mongo, openapi  # noqa: F401 - these two register themselves
+
+        mongo.write_conditions_flat()
 
 
 class MongoAdminConfig(AdminConfig):

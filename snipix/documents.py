@@ -9,6 +9,7 @@ place only: `snipix.history.write`.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
+import msgspec
 from django.db import models
 from django_mongodb_backend.fields import ObjectIdAutoField
 from django_mongodb_backend.managers import MongoManager
@@ -16,26 +17,11 @@ from django_mongodb_backend.query import wrap_database_errors
 from django_mongodb_backend.queryset import MongoQuerySet
 from pymongo import IndexModel
 
-from snipix import history, states
+from snipix import history, pieces, states
 from snipix.accounts import SYSTEM, Actor
 from snipix.etags import ETag
 from snipix.mongo import connection, one
 from snipix.times import now
-
-
-class BsonField(models.Field):
-    """Free-form JSON, stored as the BSON it maps to and handed over as it was read.
-
-    Django's own JSONField goes through text in both directions, which costs more than all else on
-    a state of a megabyte.
-    """
-
-    def get_internal_type(self) -> str:
-        return "BsonField"
-
-    def db_type(self, connection: Any) -> str:
-        return "object"
-
 
 Upgrade = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 _POSITION = (
@@ -106,6 +92,8 @@ class Document(models.Model):
     state_type: type[states.Struct]
     upgrades: ClassVar[Sequence[Upgrade]] = ()
     """What turns a stored state of schema version 1 into one of version 2, that into 3, …"""
+    long_lists: ClassVar[Sequence[pieces.Path]] = ()
+    """Where the state has lists that are stored in pieces once they are long."""
     derived_fields: tuple[str, ...] = ()
     """Fields that `derive` computes from the state, for queries."""
     collection_indexes: ClassVar[Sequence[IndexModel]] = ()
@@ -132,6 +120,9 @@ class Document(models.Model):
     chain_size = models.PositiveBigIntegerField(db_column="chainSize", default=0, editable=False)
     """Bytes of the frames since then."""
 
+    _pieces = pieces.NOTHING
+    """What the next write changes among the pieces."""
+
     objects: ClassVar[Any] = LiveManager()
     everything: ClassVar[Any] = EverythingManager()
 
@@ -142,22 +133,38 @@ class Document(models.Model):
 
     @property
     def stored_state(self) -> dict[str, Any]:
-        """The state as it is stored: the cheap form, for writing it down."""
+        """What the document itself holds of its state: all but what is in pieces."""
         return {name: getattr(self, name) for name in self.state_type.__struct_fields__}
 
     @property
     def state(self) -> Any:
-        return states.from_builtins(self.readable_state, self.state_type)
+        if self.schema_version != self.current_schema():
+            stored = self.upgraded(self._whole_state(), self.schema_version)
+            return states.from_builtins(stored, self.state_type)
+        try:
+            return pieces.join(self)
+        except pieces.PieceMissing:  # somebody has saved since this document was read
+            return history.read(self, self.version)
 
-    @state.setter
-    def state(self, state: states.Struct) -> None:
-        for name, value in states.to_builtins(state).items():
+    def hold_state(self, split: pieces.Split) -> None:
+        """Take over a new state, to be stored by `write_if`."""
+        self._pieces = split.change
+        for name, value in split.stored.items():
             setattr(self, name, value)
 
     @property
-    def readable_state(self) -> Mapping[str, Any]:
-        """The state as it would be stored today."""
-        return self.upgraded(self.stored_state, self.schema_version)
+    def content(self) -> bytes:
+        """The canonical bytes of the state as it is stored, whatever its schema."""
+        if self.schema_version == self.current_schema():
+            return states.encode(self.state)
+        return states.encode(self._whole_state())
+
+    def _whole_state(self) -> Mapping[str, Any]:
+        try:
+            return pieces.join_stored(self)
+        except pieces.PieceMissing:
+            whole: Mapping[str, Any] = msgspec.json.decode(history.read_bytes(self, self.version))
+            return whole
 
     @classmethod
     def current_schema(cls) -> int:
@@ -231,8 +238,10 @@ class Document(models.Model):
         """
         if version == 0:
             self.save(force_insert=True)
-            return True
-        return self._update_if({"version": version}, self._stored(self._historic_fields()))
+        elif not self._update_if({"version": version}, self._stored(self._historic_fields())):
+            return False
+        self._pieces.write(self)
+        return True
 
     def _historic_fields(self) -> set[str]:
         """What a change sets: the state, and where it stands in its history."""

@@ -24,7 +24,8 @@ from django.db import models
 from django_mongodb_backend.fields import ObjectIdAutoField, ObjectIdField
 from pymongo import ASCENDING, IndexModel
 
-from snipix import audit, errors, frames, resilience, states
+from snipix import audit, errors, frames, pieces, resilience, states
+from snipix.memory import contents
 from snipix.mongo import one
 from snipix.times import now
 
@@ -128,8 +129,9 @@ def write(
     Without a state it stays as it is, and only the trash flag changes. Returns False when nothing
     would change: then there is no new version. Must be called within `change`.
     """
-    previous = states.encode(document.stored_state) if document.version else None
-    content = previous if state is None else states.encode(state)
+    previous = _current(document)
+    new = None if state is None else pieces.split(document, state)
+    content = new.content if new else previous
     trashed = document.is_deleted if is_deleted is None else is_deleted
     if content is None or (content == previous and trashed == document.is_deleted):
         document.hold()
@@ -142,12 +144,13 @@ def write(
     if trashed != document.is_deleted:
         document.is_deleted = trashed
         document.deleted_at = document.updated_at if trashed else None
-    if state is not None:
-        document.state = state
+    if new is not None:
+        document.hold_state(new)
         document.schema_version = document.current_schema()
         document.derive()
     if not document.write_if(before):
         raise resilience.WriteConflict
+    contents.put((document.state_type, document.content_digest), content, len(content))
     id = resilience.record_id()
     _record(id, document, frame, len(content), action, actor, description, change_summary)
     audit.record(id, document, action, actor, from_version=before)
@@ -225,12 +228,26 @@ def verify(document: Document) -> int:
             raise HistoryDamaged(f"{revision}: the hash chain is broken")
     if (head.version, head.digest) != (expected, digest):
         raise HistoryDamaged(f"the head is at version {head.version}, history at {expected}")
-    # Compared as states: once the state's definition has grown, more is written down than was.
-    if expected and _as_today(head, content, revision.schema_version) != head.state:
-        raise HistoryDamaged("the head's state isn't that of its last version")
+    if expected:
+        _verify_head(head, _as_today(head, content, revision.schema_version))
     if of(head).filter(version__gt=head.version).exists() and not _is_ahead(head):
         raise HistoryDamaged(f"the head is at version {head.version}, history goes on after it")
     return expected
+
+
+def _verify_head(head: Document, state: Any) -> None:
+    """Prove that what is stored of the head is its last version's state; nothing remembered counts.
+
+    Compared as states: once the state's definition has grown, more is written down than was.
+    """
+    try:
+        stored = head.upgraded(pieces.join_stored(head), head.schema_version)
+    except pieces.PieceMissing as error:
+        if _is_ahead(head):
+            return  # somebody has saved since it was read
+        raise HistoryDamaged(f"the head's state is incomplete: {error}") from error
+    if states.from_builtins(stored, head.state_type) != state:
+        raise HistoryDamaged("the head's state isn't that of its last version")
 
 
 def _as_today(head: Document, content: bytes, schema_version: int) -> Any:
@@ -255,6 +272,15 @@ def erase(document: Document, *, actor: Actor) -> dict[str, int]:
             gone[model._meta.db_table] = found._raw_delete(found.db)
     audit.record(resilience.record_id(), document, "purge", actor, from_version=document.version)
     return gone
+
+
+def _current(document: Document) -> bytes | None:
+    """The canonical bytes of the version that a document is at; None before the first."""
+    if document.version == 0:
+        return None
+    key = (document.state_type, bytes(document.content_digest))
+    content: bytes | None = contents.get(key)
+    return document.content if content is None else content
 
 
 def _check_size(state: states.Struct | None, content: bytes) -> None:

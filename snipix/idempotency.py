@@ -17,8 +17,7 @@ from pymongo import ASCENDING, IndexModel
 from rest_framework.request import Request
 
 from snipix import errors, frames, history
-from snipix.documents import BsonField
-from snipix.mongo import one
+from snipix.mongo import BsonField, one
 from snipix.times import now
 
 NEW = "*"

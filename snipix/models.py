@@ -5,5 +5,6 @@ from snipix.audit import AuditEntry
 from snipix.checkpoints import Checkpoint
 from snipix.history import Revision
 from snipix.idempotency import KeptAnswer
+from snipix.pieces import Piece
 
-__all__ = ["AuditEntry", "Checkpoint", "KeptAnswer", "Revision", "Token"]
+__all__ = ["AuditEntry", "Checkpoint", "KeptAnswer", "Piece", "Revision", "Token"]

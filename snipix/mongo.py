@@ -3,7 +3,9 @@
 from typing import Any, TypeVar
 
 from django.db import connection as _connection
-from django.db.models import QuerySet
+from django.db import models
+from django.db.models.sql.where import WhereNode
+from django_mongodb_backend.query import where_node
 
 T = TypeVar("T")
 
@@ -11,6 +13,48 @@ connection: Any = _connection
 """This thread's connection, as what it is: Django's type knows neither collections nor sessions."""
 
 
-def one(queryset: QuerySet[Any, T]) -> T | None:
+class BsonField(models.Field):
+    """Free-form JSON, stored as the BSON it maps to and handed over as it was read.
+
+    Django's own JSONField goes through text in both directions, which costs more than all else on
+    a state of a megabyte.
+    """
+
+    def get_internal_type(self) -> str:
+        return "BsonField"
+
+    def db_type(self, connection: Any) -> str:
+        return "object"
+
+
+def write_conditions_flat() -> None:
+    """Make the backend write `{a: 1, b: 2}` where it would write `{$and: [{a: 1}, {b: 2}]}`.
+
+    They mean the same, but the embedded server finds an index for the first only. It is done as the
+    backend does it itself, which gives Django's class the method.
+    """
+
+    def as_mql(node: WhereNode, compiler: Any, connection: Any, as_expr: bool = False) -> Any:
+        mql = where_node(node, compiler, connection, as_expr)
+        return mql if as_expr else flat(mql)
+
+    WhereNode.as_mql = as_mql  # type: ignore[attr-defined]
+
+
+def flat(mql: dict[str, Any]) -> dict[str, Any]:
+    """Conditions on different keys side by side; what else there is stays in an `$and`."""
+    if mql.keys() != {"$and"}:
+        return mql
+    merged: dict[str, Any] = {}
+    rest = []
+    for condition in mql["$and"]:
+        if condition.keys().isdisjoint({*merged, "$and"}):
+            merged |= condition
+        else:
+            rest.append(condition)
+    return {**merged, "$and": rest} if rest else merged
+
+
+def one(queryset: models.QuerySet[Any, T]) -> T | None:
     """The one document that a query by unique keys finds. (`first()` would sort, in memory.)"""
     return next(iter(queryset[:1]), None)

@@ -17,7 +17,7 @@ from pymongo import ASCENDING, DESCENDING
 from rest_framework.request import Request
 
 from snipix import errors, times
-from snipix.mongo import connection
+from snipix.mongo import connection, flat
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -54,7 +54,7 @@ class Keyset:
         size = page_size(request)
         salt = f"{self.column}{self.direction}{sorted(match)}"
         after = self._after(request.query_params.get("cursor"), salt)
-        wanted = {"$and": [match, after]} if after else match
+        wanted = flat({"$and": [match, after]}) if after else match
         found = self.first(size + 1, model, wanted, without=without)
         cursor = self._cursor(found[size - 1], salt) if len(found) > size else None
         return Page(found[:size], cursor)

@@ -103,6 +103,7 @@ MIGRATION_MODULES = {
 REDIS_URL = env.text("REDIS_URL")
 REDIS_TIMEOUT = env.seconds("REDIS_TIMEOUT", 0.3, at_least=0.01)
 CACHE_TTL = env.integer("CACHE_TTL", 300, at_least=1)
+WORKER_CACHE_BYTES = env.integer("WORKER_CACHE_BYTES", 64 * 2**20, at_least=0)
 CACHES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",

@@ -5,7 +5,7 @@ what MongoDB gives back. Both normalise: -0.0 becomes 0.0 and, in free-form valu
 so that two states are equal, as JSON is, exactly when their canonical bytes (`encode`) are.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from itertools import islice
 from math import isfinite
@@ -32,8 +32,11 @@ MAX_WARNINGS = 100
 IGNORED = msgspec.Meta(extra={"ignored": True})
 
 
-class Struct(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """A part of a state. It isn't changed in place: `msgspec.structs.replace` makes a new one."""
+class Struct(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True, gc=False):
+    """A part of a state. It isn't changed in place: `msgspec.structs.replace` makes a new one.
+
+    States are JSON, which has no cycles: the garbage collector needn't walk through megabytes.
+    """
 
 
 S = TypeVar("S", bound=Struct)
@@ -85,7 +88,7 @@ def decode_free(raw: bytes) -> Any:
         raise InvalidState([refused.problem()]) from None
 
 
-def encode(state: Struct | Mapping[str, Any]) -> bytes:
+def encode(state: Struct | Mapping[str, Any] | Sequence[Struct]) -> bytes:
     """Write the canonical bytes: equal for equal states, whatever order their keys came in.
 
     What MongoDB stored of a state may be given as it is: keys are sorted at every level, so that
@@ -144,8 +147,10 @@ def _kind(node: inspect.Type) -> str:
             return next(_kind(t) for t in types if not isinstance(t, inspect.NoneType))
         case inspect.FloatType():
             return "floats"
-        case inspect.AnyType() | inspect.IntType() | inspect.DictType(value_type=inspect.AnyType()):
+        case inspect.AnyType() | inspect.IntType():
             return "free"
+        case inspect.DictType(value_type=inspect.AnyType() | inspect.StrType()):
+            return "free"  # for its keys, too
         case inspect.ListType(item_type=inspect.StructType()):
             return "children"
         case inspect.StructType():

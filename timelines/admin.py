@@ -41,5 +41,5 @@ class TimelineAdmin(ReadOnly, DocumentAdmin):
 
     @admin.display(description="contents")
     def contents(self, timeline: Timeline) -> str:
-        context = {"timeline": timeline, "most": MOST_CLIPS, "slice": f":{MOST_CLIPS}"}
+        context = {"timeline": timeline.state, "most": MOST_CLIPS, "slice": f":{MOST_CLIPS}"}
         return render_to_string("admin/timelines/contents.html", context)

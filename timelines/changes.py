@@ -88,7 +88,7 @@ def carry_out(
     merged = merge.merge(base, current, mine)
     if merged.state is None:
         raise _conflict(timeline, merged.conflicts)
-    state.check(merged.state)
+    state.check(merged.state, kept=current)
     return Outcome(merged.state, change.tell(base, mine), merged=True)
 
 

@@ -13,8 +13,8 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from projects.models import Project
 from snipix import frames, times
 from snipix.accounts import SYSTEM, Actor
-from snipix.documents import BsonField, Document
-from snipix.mongo import one
+from snipix.documents import Document
+from snipix.mongo import BsonField, one
 from timelines.state import TimelineState
 
 
@@ -24,6 +24,7 @@ class Timeline(Document):
     kind = "timeline"
     goes_with_project = True
     state_type = TimelineState
+    long_lists = (("layers", "clips"), ("markers",))
     collection_indexes: ClassVar[Sequence[IndexModel]] = (
         IndexModel([("projectId", ASCENDING)], unique=True),
     )

@@ -3,7 +3,7 @@
 All times are in seconds. `parse` reads a state, `parse_save` the body of a save.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterator, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec import UNSET, Meta
@@ -181,13 +181,17 @@ T = TypeVar("T", bound=TimelineState)
 E = TypeVar("E", Layer, Clip, Keyframe, Marker)
 
 
-def check(state: T) -> T:
-    """Return a state that can be kept; raises InvalidState for one that can't."""
-    refusals.refuse(_problems(state))
+def check(state: T, kept: TimelineState | None = None) -> T:
+    """Return a state that can be kept; raises InvalidState for one that can't.
+
+    A clip that is the very same in `kept`, which was checked before, isn't looked at again.
+    """
+    known = {id(clip) for layer in kept.layers for clip in layer.clips} if kept else set()
+    refusals.refuse(_problems(state, known))
     return state
 
 
-def _problems(state: TimelineState) -> Iterator[Problem]:
+def _problems(state: TimelineState, known: Container[int]) -> Iterator[Problem]:
     count = sum(len(layer.clips) for layer in state.layers)
     if count > MAX_CLIPS:
         reason = f"hold {count:,} clips, more than {MAX_CLIPS:,}"
@@ -198,7 +202,8 @@ def _problems(state: TimelineState) -> Iterator[Problem]:
     yield from _bad_range("zoom", state.zoom, MAX_ZOOM, "a magnification")
     yield from _repeated(layers)
     for path, clip in clips:
-        yield from _clip_problems(path, clip)
+        if id(clip) not in known:
+            yield from _clip_problems(path, clip)
     yield from _repeated(clips)
     for path, marker in markers:
         yield from _bad_times(path, marker, "time")
@@ -242,7 +247,9 @@ def _bad_range(path: str, value: float, most: float, what: str) -> Iterator[Prob
         yield Problem(path, reason, "Send a smaller number.")
 
 
-def _repeated(elements: Iterable[tuple[str, E]]) -> Iterator[Problem]:
+def _repeated(elements: Sequence[tuple[str, E]]) -> Iterator[Problem]:
+    if len({element.id for _, element in elements}) == len(elements):
+        return
     first: dict[str, str] = {}
     for path, element in elements:
         other = first.setdefault(element.id, path)
@@ -270,6 +277,8 @@ def _markers(state: TimelineState) -> Iterator[tuple[str, Marker]]:
 def _warnings(state: TimelineState) -> Iterator[StateWarning]:
     for path, clip in _clips(state):
         stop = clip.start_time + clip.duration
+        if clip.end_time == stop and not clip.keyframes:
+            continue
         if _is_later(clip.end_time, stop) or _is_later(stop, clip.end_time):
             message = f"Ends at {clip.end_time:.9g} s, but start and duration make {stop:.9g} s."
             yield StateWarning(f"{path}.end_time", "end-mismatch", message)
@@ -290,7 +299,7 @@ def _overlaps(path: str, clips: list[Clip]) -> Iterator[StateWarning]:
     longest, until = 0, 0.0
     for index in sorted(range(len(clips)), key=lambda i: clips[i].start_time):
         clip = clips[index]
-        if _is_later(until, clip.start_time):
+        if until > clip.start_time and _is_later(until, clip.start_time):
             message = f"Starts at {clip.start_time:.9g} s, before clips[{longest}] of the same "
             message += f"layer ends at {until:.9g} s."
             yield StateWarning(f"{path}.clips[{index}]", "overlap", message)

@@ -202,7 +202,7 @@ class TimelineViewSet(VersionedViewSet):
 
 def _encode(timeline: Timeline) -> bytes:
     beside = {"version": timeline.version, "updated_at": times.write(timeline.updated_at)}
-    return wire.encode({**timeline.readable_state, **beside})
+    return wire.encode({**msgspec.structs.asdict(timeline.state), **beside})
 
 
 def _saved(timeline: Timeline, warnings: list[StateWarning], *, merged: bool = False) -> Answer:

@@ -3,7 +3,7 @@
 import django.db.models.manager
 import django_mongodb_backend.fields
 import projects.models
-import snipix.documents
+import snipix.mongo
 import snipix.times
 from django.db import migrations, models
 
@@ -37,19 +37,19 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=500)),
                 ('description', models.TextField(blank=True, max_length=20000)),
                 ('status', models.CharField(choices=[('active', 'active'), ('archived', 'archived')], max_length=20)),
-                ('metadata', snipix.documents.BsonField(blank=True, default=dict)),
+                ('metadata', snipix.mongo.BsonField(blank=True, default=dict)),
                 ('tags', django_mongodb_backend.fields.ArrayField(base_field=models.CharField(max_length=100), blank=True, default=list)),
                 ('duration', models.FloatField(blank=True, null=True)),
                 ('thumbnail', models.CharField(editable=False, max_length=500, null=True)),
                 ('video_path', models.CharField(db_column='videoPath', editable=False, max_length=500, null=True)),
                 ('trimmed_video_path', models.CharField(db_column='trimmedVideoPath', editable=False, max_length=500, null=True)),
                 ('trimmed_duration', models.FloatField(db_column='trimmedDuration', editable=False, null=True)),
-                ('collaborators', snipix.documents.BsonField(default=list, editable=False)),
+                ('collaborators', snipix.mongo.BsonField(default=list, editable=False)),
                 ('readers', django_mongodb_backend.fields.ArrayField(base_field=models.CharField(max_length=64), default=list, editable=False)),
-                ('keys', snipix.documents.BsonField(default=list, editable=False)),
+                ('keys', snipix.mongo.BsonField(default=list, editable=False)),
                 ('sort_name', models.CharField(db_column='sortName', editable=False, max_length=100)),
                 ('sort_duration', models.FloatField(db_column='sortDuration', editable=False)),
-                ('timeline_state', snipix.documents.BsonField(db_column='timelineState', default=projects.models.no_timeline, editable=False)),
+                ('timeline_state', snipix.mongo.BsonField(db_column='timelineState', default=projects.models.no_timeline, editable=False)),
             ],
             options={
                 'db_table': 'projects',

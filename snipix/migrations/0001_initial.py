@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django_mongodb_backend.fields
-import snipix.documents
+import snipix.mongo
 import snipix.times
 from django.conf import settings
 from django.db import migrations, models
@@ -65,7 +65,7 @@ class Migration(migrations.Migration):
                 ('key', models.CharField(max_length=255)),
                 ('fingerprint', models.BinaryField()),
                 ('status', models.PositiveSmallIntegerField()),
-                ('headers', snipix.documents.BsonField()),
+                ('headers', snipix.mongo.BsonField()),
                 ('body', models.BinaryField()),
                 ('created_at', models.DateTimeField(db_column='createdAt')),
             ],

@@ -53,7 +53,7 @@ def apply(state: TimelineState, edits: ops.Edits) -> TimelineState:
         with within(f"edits[{index}]"):
             _edit(edit, table)
     result = table.finish()
-    states.check(result)
+    states.check(result, kept=state)
     return result
 
 

@@ -2,7 +2,7 @@
 
 import django.db.models.manager
 import django_mongodb_backend.fields
-import snipix.documents
+import snipix.mongo
 import snipix.times
 from django.db import migrations, models
 
@@ -49,17 +49,17 @@ class Migration(migrations.Migration):
                 ('content_digest', models.BinaryField(db_column='contentDigest', default=bytes)),
                 ('full_version', models.PositiveBigIntegerField(db_column='fullVersion', default=0, editable=False)),
                 ('chain_size', models.PositiveBigIntegerField(db_column='chainSize', default=0, editable=False)),
-                ('layers', snipix.documents.BsonField(default=list)),
+                ('layers', snipix.mongo.BsonField(default=list)),
                 ('playhead_time', models.FloatField(db_column='playheadTime', default=0.0)),
                 ('zoom', models.FloatField(default=1.0)),
                 ('duration', models.FloatField(default=0.0)),
-                ('markers', snipix.documents.BsonField(default=list)),
+                ('markers', snipix.mongo.BsonField(default=list)),
                 ('selected_clips', django_mongodb_backend.fields.ArrayField(base_field=models.CharField(max_length=200), db_column='selectedClips', default=list)),
                 ('is_playing', models.BooleanField(db_column='isPlaying', default=False)),
                 ('is_snapping', models.BooleanField(db_column='isSnapping', default=True)),
                 ('fps_num', models.PositiveIntegerField(db_column='fpsNum', default=30)),
                 ('fps_den', models.PositiveIntegerField(db_column='fpsDen', default=1)),
-                ('metadata', snipix.documents.BsonField(default=dict)),
+                ('metadata', snipix.mongo.BsonField(default=dict)),
             ],
             options={
                 'db_table': 'timelines',
