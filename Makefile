@@ -1,6 +1,6 @@
 # Everything a developer runs. `make` alone explains.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-kill test-long bench-edits bench-history lint openapi check clean
+.PHONY: help run demo test test-kill test-long bench-edits bench-history bench-words lint openapi check clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -30,6 +30,9 @@ bench-edits: .venv/dev  ## Measure what one edit costs against saving the whole 
 
 bench-history: .venv/dev  ## Measure what a history costs, and how fast old versions come back
 	@exec $(BIN)/python -m bench.history $(ARGS)
+
+bench-words: .venv/dev  ## Measure what three hours of speech cost to save, edit and read
+	@exec $(BIN)/python -m bench.words $(ARGS)
 
 lint: .venv/dev  ## Check format, style, types and the OpenAPI description
 	$(BIN)/ruff format --check .

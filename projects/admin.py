@@ -110,7 +110,7 @@ class ProjectAdmin(DocumentAdmin):
     heavy = ("metadata", "description", "keys")
     readonly_fields = (
         "project_id", "owner", "shared_with", "creator", "version", "created_at", "updated_at",
-        "timeline", "video_path", "trimmed_video_path", "thumbnail",
+        "timeline", "transcription", "video_path", "trimmed_video_path", "thumbnail",
     )  # fmt: skip
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -132,9 +132,16 @@ class ProjectAdmin(DocumentAdmin):
         return ((None, {"fields": shown}), ("About it", {"fields": self.readonly_fields}))
 
     def links(self, request: HttpRequest, document: Any) -> list[tuple[str, str]]:
-        timeline = reverse("admin:timelines_timeline_change", args=[quote(document.pk)])
-        first = [("Timeline", timeline)] if document.timeline_state["version"] else []
-        return [*first, *super().links(request, document)]
+        parts = (
+            ("Timeline", "timelines_timeline", document.timeline_state),
+            ("Transcription", "transcriptions_transcription", document.transcription_state),
+        )
+        made = [
+            (title, reverse(f"admin:{page}_change", args=[quote(document.pk)]))
+            for title, page, summary in parts
+            if summary["version"]  # also what is in the trash
+        ]
+        return [*made, *super().links(request, document)]
 
     def update(self, document: Any, form: Any, actor: Actor) -> None:
         services.update_project(document, actor=actor, **form.content)
@@ -161,6 +168,14 @@ class ProjectAdmin(DocumentAdmin):
         if not summary["version"]:
             return "none yet"
         return f"{summary['clips']:,} clips, version {summary['version']}"
+
+    @admin.display(description="transcription")
+    def transcription(self, project: Project) -> str:
+        summary = project.transcription_state
+        if not summary["version"]:
+            return "none yet"
+        size = f"{summary['segments']:,} segments" if summary["exists"] else "in the trash"
+        return f"{size}, version {summary['version']}"
 
     @admin.display(description="metadata")
     def metadata_as_text(self, project: Project) -> str:

@@ -11,7 +11,8 @@ from rest_framework.request import Request
 
 from projects import keys
 from snipix import errors, times
-from snipix.pagination import Keyset, bounds, one_filter, refuse_unknown
+from snipix.pagination import Keyset
+from snipix.parameters import bounds, one_filter, refuse_unknown
 
 
 def _seconds(text: str) -> float:

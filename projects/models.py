@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal, Self
 
+from django.apps import apps
 from django.conf import settings
 from django.db import models
 from django_mongodb_backend.fields import ArrayField
@@ -35,6 +36,28 @@ def no_timeline() -> dict[str, Any]:
         "markers": 0,
         "saved_at": None,
     }
+
+
+def no_transcription() -> dict[str, Any]:
+    """The summary of a transcription that was never made."""
+    return {
+        "version": 0,
+        "exists": False,
+        "language": "",
+        "is_complete": False,
+        "duration": 0.0,
+        "segments": 0,
+        "words": 0,
+        "speakers": 0,
+        "saved_at": None,
+    }
+
+
+def parts() -> Iterator[type[Document]]:
+    """The documents that belong to a project and have its ObjectId: its timeline, …"""
+    for model in apps.get_models():
+        if issubclass(model, Document) and model is not Project:
+            yield model
 
 
 class ProjectQuerySet(DocumentQuerySet):
@@ -113,6 +136,10 @@ class Project(Document):
     sort_duration = models.FloatField(db_column="sortDuration", editable=False)
     timeline_state = BsonField(db_column="timelineState", default=no_timeline, editable=False)
     """The timeline in numbers; not part of the project's own versions."""
+    transcription_state = BsonField(
+        db_column="transcriptionState", default=no_transcription, editable=False
+    )
+    """The transcription in numbers; likewise."""
 
     objects: ClassVar[LiveProjects] = LiveProjects()
     everything: ClassVar[AllProjects] = AllProjects()
@@ -125,8 +152,9 @@ class Project(Document):
 
     @property
     def etag(self) -> ETag:
-        summary = int(self.timeline_state["version"])
-        return ETag.of(self.version, bytes(self.digest), self.representation, summary)
+        # Both only grow, so that their sum is another one whenever either was saved.
+        summary = self.timeline_state["version"] + self.transcription_state["version"]
+        return ETag.of(self.version, bytes(self.digest), self.representation, int(summary))
 
     @property
     def purge_after(self) -> datetime | None:
@@ -147,12 +175,13 @@ class Project(Document):
         found = (c["right"] for c in self.collaborators if c["user_id"] == user_id)
         return next(found, "read")
 
-    def note_timeline(self, summary: dict[str, Any]) -> None:
-        """Take over the summary of a timeline that is being saved: no version of its own.
+    def note(self, name: str, summary: dict[str, Any]) -> None:
+        """Take over the summary of what is being saved, as `timeline_state`: no version of its own.
 
         Raises NotFound if the project's trash flag isn't what it was when it was read.
         """
-        self.timeline_state, self.updated_at = summary, now()
-        values = self._stored(("timeline_state", "updated_at"))
+        setattr(self, name, summary)
+        self.updated_at = now()
+        values = self._stored((name, "updated_at"))
         if not self._update_if({"isDeleted": self.is_deleted}, values):
             raise errors.NotFound(f"Project {self.project_id!r} went to the trash, or came back.")

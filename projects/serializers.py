@@ -25,6 +25,20 @@ class TimelineSummarySerializer(serializers.Serializer):
     saved_at = api.MillisecondField(allow_null=True)
 
 
+class TranscriptionSummarySerializer(serializers.Serializer):
+    """A transcription in numbers."""
+
+    version = serializers.IntegerField(help_text="0 as long as none was made.")
+    exists = serializers.BooleanField(help_text="False, too, while it is in the trash.")
+    language = serializers.CharField()
+    is_complete = serializers.BooleanField(help_text="Whether recognition has ended.")
+    duration = serializers.FloatField(help_text="Until when there is speech, in seconds.")
+    segments = serializers.IntegerField()
+    words = serializers.IntegerField()
+    speakers = serializers.IntegerField()
+    saved_at = api.MillisecondField(allow_null=True)
+
+
 class CollaboratorSerializer(serializers.Serializer):
     """Somebody whom the owner lets see a project, or change it."""
 
@@ -63,6 +77,7 @@ class ProjectSerializer(api.DocumentSerializer):
         min_value=0, max_value=1e9, required=False, allow_null=True, help_text="In seconds."
     )
     timeline = TimelineSummarySerializer(source="timeline_state", read_only=True)
+    transcription = TranscriptionSummarySerializer(source="transcription_state", read_only=True)
     version = serializers.IntegerField(read_only=True)
     collaborators = CollaboratorSerializer(many=True, read_only=True)
     created_at = api.MillisecondField(read_only=True)
@@ -74,7 +89,8 @@ class ProjectSerializer(api.DocumentSerializer):
         fields = (
             "id", "name", "description", "status", "metadata", "tags", "duration",
             "thumbnail", "video_path", "trimmed_video_path", "trimmed_duration",
-            "timeline", "version", "etag", "user_id", "created_by", "collaborators",
+            "timeline", "transcription", "version", "etag", "user_id", "created_by",
+            "collaborators",
             "created_at", "updated_at", "is_deleted", "deleted_at",
         )  # fmt: skip
         read_only_fields = (

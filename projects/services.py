@@ -9,7 +9,7 @@ from typing import Any
 from bson import ObjectId
 from msgspec.structs import replace
 
-from projects.models import Project
+from projects.models import Project, parts
 from projects.state import CONTENT_FIELDS, Collaborator, ProjectState
 from snipix import errors, history
 from snipix.accounts import Actor
@@ -46,8 +46,6 @@ def share_project(project: Project, collaborators: list[Collaborator], *, actor:
 
 def hand_over_project(project: Project, user_id: str, *, actor: Actor) -> None:
     """Make somebody else the owner. Who owned it until now may still change it."""
-    from timelines.models import Timeline
-
     state = project.state
     if user_id == state.user_id:
         return
@@ -55,7 +53,8 @@ def hand_over_project(project: Project, user_id: str, *, actor: Actor) -> None:
     former = Collaborator(user_id=state.user_id, right="write")
     handed = replace(state, user_id=user_id, collaborators=[*others, former])
     history.write(project, handed, action="hand over", actor=actor)
-    Timeline.everything.filter(pk=project.pk).update(user_id=user_id)
+    for part in parts():
+        part.everything.filter(pk=project.pk).update(user_id=user_id)
 
 
 def roll_back_project(project: Project, version: int, *, actor: Actor) -> None:

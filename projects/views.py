@@ -24,7 +24,8 @@ from snipix import api, audit_views, errors, etags, idempotency, openapi, wire
 from snipix.audit_views import EntryPage
 from snipix.idempotency import Answer
 from snipix.mongo import one
-from snipix.pagination import Keyset, count, refuse_unknown
+from snipix.pagination import Keyset, count
+from snipix.parameters import refuse_unknown
 from snipix.versions import Rollback, VersionedViewSet
 
 BY_DELETION = Keyset("deletedAt")

@@ -20,7 +20,7 @@ from snipix import errors, etags, history, idempotency, times
 from snipix.accounts import Actor
 from snipix.etags import ETag
 from snipix.idempotency import Answer
-from snipix.pagination import refuse_unknown
+from snipix.parameters import one_flag, refuse_unknown
 from snipix.refusals import MAX_PROBLEMS
 
 PROJECT_ID = r"[A-Za-z0-9_-]{1,64}"
@@ -97,6 +97,8 @@ class DocumentViewSet(viewsets.GenericViewSet):
 
     lookup_field = "project_id"
     lookup_value_regex = PROJECT_ID
+    change_parameters: tuple[str, ...] = ()
+    """Parameters of the address that changes take, besides `dry_run`."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         # Read the body now: the parser then takes it from memory, and it can still be
@@ -138,9 +140,5 @@ class DocumentViewSet(viewsets.GenericViewSet):
         return Response(answer.body, status=answer.status, headers=dict(answer.headers))
 
     def _is_rehearsal(self) -> bool:
-        refuse_unknown(self.request, ("dry_run",))
-        value = self.request.query_params.get("dry_run", "false")
-        if value not in ("true", "false"):
-            hint = "Leave it out to make the change."
-            raise errors.InvalidInput.at("dry_run", "must be true or false", hint)
-        return value == "true"
+        refuse_unknown(self.request, ("dry_run", *self.change_parameters))
+        return one_flag(self.request, "dry_run", False)

@@ -9,7 +9,8 @@ from rest_framework.response import Response
 
 from snipix import api, openapi, times, wire
 from snipix.audit import AuditEntry
-from snipix.pagination import Keyset, bounds, one_filter, refuse_unknown
+from snipix.pagination import Keyset
+from snipix.parameters import bounds, one_filter, refuse_unknown
 
 BY_TIME = Keyset("createdAt")
 FILTERS = {"project": "projectId", "user": "userId", "action": "action"}

@@ -154,7 +154,7 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | 
     request = context["request"]
     response = Response(problem(error, request), status=error.status, headers=dict(error.headers))
     renderer = getattr(request, "accepted_renderer", None)
-    if renderer is None or renderer.format == "json":
+    if getattr(renderer, "format", "") != "api":
         response.content_type = PROBLEM_TYPE
     return response
 

@@ -8,7 +8,8 @@ deploy refuses a rename.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
 
 from rest_framework.request import Request
 
@@ -32,6 +33,11 @@ class ETag:
 
     def __str__(self) -> str:
         return f'"{self.version}.{self.hash}.{self.representation}.{self.summary}"'
+
+    def variant(self, options: str) -> "ETag":
+        """The tag of the same version, written as some options want it."""
+        named = sha256(options.encode()).hexdigest()[:8]
+        return replace(self, representation=f"{self.representation}-{named}")
 
     def same_version(self, other: "ETag") -> bool:
         return (self.version, self.hash) == (other.version, other.hash)

@@ -1,17 +1,69 @@
 """How a state is stored in its history: as a zstd frame against the state before it.
 
-The previous state's bytes serve as a raw dictionary (RFC 8878, section 5), so that a frame costs
-what has changed and not what there is.
+What a state begins and ends with like the one before it is told by two lengths. Of the rest, the
+previous state's bytes serve as a raw dictionary (RFC 8878, section 5), so that a frame costs what
+has changed and not what there is.
 """
+
+import struct
+from collections.abc import Callable
 
 import zstandard
 
 _LEVEL = 6
 _MIN_LOG, _MAX_HASH_LOG, _MAX_WINDOW_LOG = 17, 24, 27
+_EQUAL_ENDS = struct.Struct("<cII")
+"""A mark that no zstd frame begins with, and how many bytes are equal, at the start and the end."""
+_MARK = b"\x01"
 
 
 def compress(content: bytes, previous: bytes | None) -> bytes:
     """The frame of `content`, whole or, with `previous`, as its difference from that."""
+    if previous is None:
+        return _compress(content, None)
+    start, end = _equal_ends(content, previous)
+    changed = _compress(content[start : len(content) - end], previous[start : len(previous) - end])
+    return _EQUAL_ENDS.pack(_MARK, start, end) + changed
+
+
+def decompress(frame: bytes, previous: bytes | None) -> bytes:
+    """The content of a frame, given the same `previous` as when it was made.
+
+    Raises zstandard.ZstdError for a frame that is damaged or of another `previous`.
+    """
+    if previous is None or frame[:1] != _MARK:  # before there were marks, no ends were told
+        return _decompress(frame, previous)
+    if len(frame) < _EQUAL_ENDS.size:
+        raise zstandard.ZstdError("the frame is cut")
+    _, start, end = _EQUAL_ENDS.unpack_from(frame)
+    if start + end > len(previous):
+        raise zstandard.ZstdError("the frame is of a longer state")
+    last = len(previous) - end
+    changed = _decompress(frame[_EQUAL_ENDS.size :], previous[start:last])
+    return previous[:start] + changed + previous[last:]
+
+
+def _equal_ends(content: bytes, previous: bytes) -> tuple[int, int]:
+    """How many bytes are equal at the start and, of what is left, at the end."""
+    most = min(len(content), len(previous))
+    start = _longest(most, lambda n: content.startswith(previous[:n]))
+    end = _longest(most - start, lambda n: content.endswith(previous[len(previous) - n :]))
+    return start, end
+
+
+def _longest(most: int, is_equal: Callable[[int], bool]) -> int:
+    """The largest length up to `most` that is equal: half as much to compare with every step."""
+    least = 0
+    while least < most:
+        middle = (least + most + 1) // 2
+        if is_equal(middle):
+            least = middle
+        else:
+            most = middle - 1
+    return least
+
+
+def _compress(content: bytes, previous: bytes | None) -> bytes:
     parameters = _difference(len(content) + len(previous)) if previous else _whole(len(content))
     compressor = zstandard.ZstdCompressor(
         dict_data=_dictionary(previous), compression_params=parameters
@@ -39,11 +91,7 @@ def _difference(size: int) -> zstandard.ZstdCompressionParameters:
     )
 
 
-def decompress(frame: bytes, previous: bytes | None) -> bytes:
-    """The content of a frame, given the same `previous` as when it was made.
-
-    Raises zstandard.ZstdError for a frame that is damaged or of another `previous`.
-    """
+def _decompress(frame: bytes, previous: bytes | None) -> bytes:
     return zstandard.ZstdDecompressor(dict_data=_dictionary(previous)).decompress(frame)
 
 

@@ -137,7 +137,7 @@ def write(
         document.hold()
         return False
     before = document.version
-    _check_size(state, content)
+    _check_size(new)
     frame = _advance(document, previous, content)
     if before == 0:
         document.created_at = document.updated_at
@@ -283,12 +283,12 @@ def _current(document: Document) -> bytes | None:
     return document.content if content is None else content
 
 
-def _check_size(state: states.Struct | None, content: bytes) -> None:
+def _check_size(new: pieces.Split | None) -> None:
     """Refuse what MongoDB couldn't hold: as BSON a state may be many times longer than as JSON."""
     limit = settings.MAX_STATE_BYTES
-    if state is None or len(content) < limit // _MOST_BYTES_AS_BSON:
+    if new is None or len(new.content) < limit // _MOST_BYTES_AS_BSON:
         return
-    size = len(bson.encode(states.to_builtins(state)))
+    size = max(len(new.content), *(len(bson.encode(part)) for part in new.parts()))
     if size > limit:
         raise errors.BodyTooLarge(
             f"The state would take {size:,} bytes in the database; at most {limit:,} fit.",

@@ -26,6 +26,10 @@ class BsonField(models.Field):
     def db_type(self, connection: Any) -> str:
         return "object"
 
+    def from_db_value(self, value: Any, *_: Any) -> Any:
+        """A document from before there was this field has its default."""
+        return self.get_default() if value is None and not self.null else value
+
 
 def write_conditions_flat() -> None:
     """Make the backend write `{a: 1, b: 2}` where it would write `{$and: [{a: 1}, {b: 2}]}`.

@@ -101,6 +101,12 @@ class Split(NamedTuple):
     content: bytes
     """The canonical bytes of the whole."""
 
+    def parts(self) -> Iterator[dict[str, Any]]:
+        """What is stored anew, document by document."""
+        yield self.stored
+        for piece in self.change.added.values():
+            yield {"elements": msgspec.to_builtins(piece)}
+
 
 def split(document: Document, state: Struct) -> Split:
     """Part a new state of `document` into what this holds itself and its pieces."""

@@ -30,7 +30,7 @@ FORMAT_MODULE_PATH = "snipix.formats"
 
 SNIPIX_AUTH = env.choice("SNIPIX_AUTH", "anonymous", ("anonymous", "accounts"))
 MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 8 * 1024 * 1024, at_least=64 * 1024)
-MAX_STATE_BYTES = 15 * 1024 * 1024  # as BSON; MongoDB refuses documents above 16 MiB
+MAX_STATE_BYTES = 15 * 1024 * 1024  # as JSON, and each part as BSON: MongoDB takes 16 MiB
 PAGE_SIZE = env.integer("PAGE_SIZE", 50, at_least=1)
 PAGE_SIZE_MAX = env.integer("PAGE_SIZE_MAX", 200, at_least=1)
 BODY_TIMEOUT = env.seconds("BODY_TIMEOUT", 10, at_least=1)
@@ -103,22 +103,44 @@ MIGRATION_MODULES = {
 REDIS_URL = env.text("REDIS_URL")
 REDIS_TIMEOUT = env.seconds("REDIS_TIMEOUT", 0.3, at_least=0.01)
 CACHE_TTL = env.integer("CACHE_TTL", 300, at_least=1)
+CACHE_TTLS: dict[str, int] = {
+    "project": env.integer("CACHE_TTL_PROJECT", CACHE_TTL),
+    "timeline": env.integer("CACHE_TTL_TIMELINE", CACHE_TTL),
+    "transcription": env.integer("CACHE_TTL_TRANSCRIPTION", CACHE_TTL),
+    "version": env.integer("CACHE_TTL_VERSION", CACHE_TTL),
+    "captions": env.integer("CACHE_TTL_CAPTIONS", CACHE_TTL),
+    "list": env.integer("CACHE_TTL_LIST", CACHE_TTL),
+    "account": env.integer("CACHE_TTL_ACCOUNT", CACHE_TTL),
+}
 WORKER_CACHE_BYTES = env.integer("WORKER_CACHE_BYTES", 64 * 2**20, at_least=0)
-CACHES: dict[str, dict[str, Any]] = {
-    "default": {
+_redis_options = {
+    "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT,
+    "SOCKET_TIMEOUT": REDIS_TIMEOUT,
+    # With version 3 a server may tell the client to wait ten seconds instead.
+    "CONNECTION_POOL_KWARGS": {"protocol": 2},
+}
+
+
+def _redis(prefix: str, serializer: str) -> dict[str, Any]:
+    return {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": REDIS_URL,
-        "TIMEOUT": CACHE_TTL,
-        "KEY_PREFIX": "snipix",
-        "OPTIONS": {
-            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",  # never pickle
-            "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT,
-            "SOCKET_TIMEOUT": REDIS_TIMEOUT,
-        },
+        "KEY_PREFIX": prefix,
+        "OPTIONS": {"SERIALIZER": serializer, **_redis_options},  # never pickle
+    }
+
+
+CACHES: dict[str, dict[str, Any]] = (
+    {
+        "default": _redis("snipix", "django_redis.serializers.json.JSONSerializer"),
+        # Not under one prefix for all databases: their projects may have the same ids.
+        "documents": _redis(
+            f"snipix:{MONGODB_DATABASE}", "snipix.cache.serializer.BytesSerializer"
+        ),
     }
     if REDIS_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "TIMEOUT": CACHE_TTL}
-}
+    else {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+)
 
 # --- Applications ----------------------------------------------------------------------------
 
@@ -126,6 +148,7 @@ INSTALLED_APPS = [
     "snipix.apps.SnipixConfig",
     "projects",
     "timelines",
+    "transcriptions",
     "snipix.apps.MongoAdminConfig",
     "snipix.apps.MongoAuthConfig",
     "snipix.apps.MongoContentTypesConfig",

@@ -10,6 +10,7 @@ from snipix import health, metrics
 urlpatterns = [
     path("api/v1/", include("projects.urls")),
     path("api/v1/", include("timelines.urls")),
+    path("api/v1/", include("transcriptions.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(), name="docs"),
     path(

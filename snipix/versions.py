@@ -3,7 +3,6 @@
 Written once; projects, timelines and whatever else has a history only say which document is meant.
 """
 
-from hashlib import sha256
 from itertools import islice
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -20,7 +19,8 @@ from snipix.documents import Document
 from snipix.etags import ETag
 from snipix.history import Revision
 from snipix.idempotency import Answer
-from snipix.pagination import BY_VERSION, refuse_unknown, whole_number
+from snipix.pagination import BY_VERSION
+from snipix.parameters import refuse_unknown, whole_number
 from snipix.refusals import InvalidState, translate
 
 MAX_DIFFERENCES = 1_000
@@ -145,15 +145,13 @@ class VersionedViewSet(api.DocumentViewSet):
     def answer_version(self, document: Document, revision: Revision) -> Response:
         """Answer one version with its state; it never changes but for its name."""
         (found,) = shown(document, [revision])
-        named = sha256((found.name or "").encode()).hexdigest()[:8]
-        representation = f"{document.representation}-{named}"
-        etag = ETag.of(revision.version, bytes(revision.digest), representation)
+        etag = ETag.of(revision.version, bytes(revision.digest), document.representation)
 
         def encoded() -> bytes:
             state = history.read_json(document, revision.version)
             return wire.encode({**msgspec.structs.asdict(found), "state": state})
 
-        return self.answer_read(etag, encoded)
+        return self.answer_read(etag.variant(found.name or ""), encoded)
 
     @extend_schema(
         parameters=[openapi.FROM, openapi.TO],
@@ -196,9 +194,7 @@ class VersionedViewSet(api.DocumentViewSet):
         def work() -> Answer:
             document = self.get_document("write")
             checkpoints.name_version(document, int(version), name, actor=self.actor)
-            return Answer(
-                wire.encode(shown(document, [history.revision(document, int(version))])[0])
-            )
+            return _answer(document, int(version))
 
         return self.answer_change(project_id, work)
 
@@ -212,9 +208,7 @@ class VersionedViewSet(api.DocumentViewSet):
         def work() -> Answer:
             document = self.get_document("write")
             checkpoints.forget_name(document, int(version), actor=self.actor)
-            return Answer(
-                wire.encode(shown(document, [history.revision(document, int(version))])[0])
-            )
+            return _answer(document, int(version))
 
         return self.answer_change(project_id, work)
 
@@ -275,8 +269,7 @@ def _state(document: Document, version: int) -> Any:
 
 
 def _answer(document: Document, version: int) -> Answer:
-    (found,) = shown(document, [history.revision(document, version)])
-    return Answer(wire.encode(found))
+    return Answer(wire.encode(shown(document, [history.revision(document, version)])[0]))
 
 
 def shown(document: Document, revisions: list[Revision]) -> list[Version]:

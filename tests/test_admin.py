@@ -35,6 +35,7 @@ def project(api: Api) -> Project:
 @pytest.fixture
 def everything(project: Project, root: User) -> None:
     """At least one of everything that is registered."""
+    Api()("POST", f"/projects/{project.project_id}/transcription/", {})
     Token.issue(root, "laptop")
     Group.objects.create(name="editors")
 

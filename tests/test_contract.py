@@ -24,8 +24,26 @@ BODIES: dict[str, Any] = {
     "timeline-rollback": {"version": 1},
     "timeline-version-name": {"name": "Rough cut"},
     "project-version-name": {"name": "First"},
+    "transcription": {"language": "pt"},
+    "transcription-segments": {"segments": [{"id": "s2", "start_time": 4, "end_time": 5}]},
+    "transcription-segment": {"edited_text": "hello"},
+    "transcription-split": {"at": 1.0},
+    "transcription-merge": {"ids": ["s1", "s2"]},
+    "transcription-assign": {"ids": ["s1"], "speaker_id": "a"},
+    "transcription-speaker": {"name": "Alice"},
+    "transcription-rollback": {"version": 1},
+    "transcription-version-name": {"name": "As it was heard"},
 }
 """A body that each route that takes one accepts."""
+QUERIES = {"transcription-search": "?q=hello"}
+"""What a route can't do without in its query string."""
+PARAMETERS = {
+    "project_id": (r"[A-Za-z0-9_-]{1,64}", None),
+    "version": (r"\d{1,18}", "1"),
+    "segment_id": (r"[^/]+", "s1"),
+    "speaker_id": (r"[^/]+", "a"),
+}
+"""What parameters of an address look like, and what stands for them here."""
 OTHER_TYPES = (
     "text/plain",
     "application/x-www-form-urlencoded",
@@ -52,7 +70,8 @@ class Route(NamedTuple):
         return "{project_id}" in self.path
 
     def address(self, project_id: str) -> str:
-        return self.path.format(project_id=project_id, version=1)
+        stands = {name: value for name, (_, value) in PARAMETERS.items() if value}
+        return self.path.format(project_id=project_id, **stands) + QUERIES.get(self.name, "")
 
 
 def found(patterns: Any, prefix: str = "") -> Iterator[Route]:
@@ -69,7 +88,7 @@ def found(patterns: Any, prefix: str = "") -> Iterator[Route]:
 
 def _readable(pattern: Any) -> str:
     route = str(pattern.pattern).removeprefix("^").removesuffix("$").removesuffix("/?")
-    for name, regex in (("project_id", r"[A-Za-z0-9_-]{1,64}"), ("version", r"\d{1,18}")):
+    for name, (regex, _) in PARAMETERS.items():
         route = route.replace(f"(?P<{name}>{regex})", f"{{{name}}}")
     return route.removesuffix("/") + "/" if route else ""
 
@@ -88,6 +107,8 @@ def send(api: Api, method: str, route: Route, project_id: str, **extra: Any) -> 
         body = {**EDITS, **({"colour": 1} if body and "colour" in body else {})}
         extra.setdefault("content-type", EDITS_TYPE)
     headers = {"if_match": '"1.0000000000000000.1.0"', "x_client_id": "tab", **extra}
+    if route.name == "transcription-import":
+        headers = {"content-type": "text/vtt", "raw": b"WEBVTT\n", **headers}
     if method in ("get", "delete"):
         body = None
     return api(method.upper(), route.address(project_id), body, **headers)
@@ -95,13 +116,15 @@ def send(api: Api, method: str, route: Route, project_id: str, **extra: Any) -> 
 
 @pytest.fixture
 def film(alice: User) -> str:
-    """A project of alice's with a saved timeline."""
+    """A project of alice's with a saved timeline and a transcription."""
     api = as_(alice)
     project_id = api.create("Film")["id"]
     path = f"/projects/{project_id}/timeline/"
     api("PUT", path, {"zoom": 3}, if_match=api.etag(path))
     draft = {"base_etag": api.etag(path), "state": {"zoom": 4}}
     api("PUT", f"{path}draft/", draft, x_client_id="tab")
+    said = {"id": "s1", "start_time": 0, "end_time": 2, "text": "hello there", "speaker_id": "a"}
+    api("POST", f"/projects/{project_id}/transcription/", {"segments": [said]})
     return project_id
 
 
@@ -142,9 +165,8 @@ def test_an_id_that_is_none_is_a_404(route: Route, alice: User) -> None:
 def test_an_unknown_field_is_refused_by_name(route: Route, film: str, alice: User) -> None:
     api = as_(alice)
     for method in set(route.methods) & {"post", "put", "patch"}:
-        etag = api("GET", f"/projects/{film}/{'timeline/' if 'timeline' in route.name else ''}")[
-            "ETag"
-        ]
+        document = route.name.partition("-")[0].removeprefix("project")
+        etag = api.etag(f"/projects/{film}/{document}")
         body = {**BODIES[route.name], "colour": 1}
         response = send(api, method, route, film, body=body, if_match=etag)
         assert response.status_code == 400, response.content
@@ -181,13 +203,18 @@ def test_no_body_does_harm(route: Route, film: str, alice: User) -> None:
                 assert json.loads(response.content)["detail"]
 
 
+def _without_slash(address: str) -> str:
+    path, mark, query = address.partition("?")
+    return path.removesuffix("/") + mark + query
+
+
 @pytest.mark.parametrize("route", ROUTES, ids=named)
 def test_a_route_answers_with_and_without_a_slash(route: Route, film: str, alice: User) -> None:
     if "get" in route.methods:
         address = route.address(film)
         api = as_(alice)
         answers = [
-            api("GET", path, x_client_id="tab") for path in (address, address.removesuffix("/"))
+            api("GET", path, x_client_id="tab") for path in (address, _without_slash(address))
         ]
         assert answers[0].status_code == answers[1].status_code
         assert answers[0].status_code == (403 if route.name in FOR_STAFF else 200)

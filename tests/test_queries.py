@@ -14,7 +14,17 @@ from tests import queries
 from tests.conftest import Api, as_
 
 pytestmark = pytest.mark.usefixtures("accounts")
-OWN = {"projects", "timelines", "revisions", "audit_entries", "kept_answers", "tokens"}
+OWN = {
+    "projects",
+    "timelines",
+    "revisions",
+    "audit_entries",
+    "kept_answers",
+    "tokens",
+    "pieces",
+    "transcriptions",
+    "checkpoints",
+}
 
 
 def lists() -> Iterator[str]:
@@ -64,12 +74,19 @@ def _work(api: Api, bob: str) -> None:
     for zoom in (2, 3, 4):
         api("PUT", timeline, {"zoom": zoom}, if_match=api.etag(timeline), idempotency_key=f"{zoom}")
     api("PATCH", path, {"name": "New"}, if_match=api.etag(path))
-    for document in (path, timeline):
+    spoken = f"{path}transcription/"
+    said = [{"id": f"s{n}", "start_time": n, "end_time": n + 1} for n in range(100)]
+    api("POST", spoken, {"segments": said[:70]})
+    api("POST", f"{spoken}segments/", {"segments": said[50:]})
+    api("PUT", f"{timeline}versions/1/name/", {"name": "First"})
+    api("GET", f"{timeline}checkpoints/")
+    for document in (path, timeline, spoken):
         for read in ("versions/?page_size=1", "versions/1/", "versions/compare/"):
             response = api("GET", f"{document}{read}")
             assert response.status_code == 200
         page = api("GET", f"{document}versions/?page_size=1").json()
-        api("GET", f"{document}versions/?page_size=1&cursor={page['next']}")
+        if page["next"]:
+            api("GET", f"{document}versions/?page_size=1&cursor={page['next']}")
         api("POST", f"{document}rollback/", {"version": 1})
     api("PUT", f"{path}collaborators/", {"collaborators": []}, if_match=api.etag(path))
     api("POST", f"{path}hand-over/", {"user_id": bob})

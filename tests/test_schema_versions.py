@@ -15,9 +15,10 @@ from snipix.documents import Document
 from snipix.history import Revision
 from tests.conftest import Api
 from timelines.models import Timeline
+from transcriptions.models import Transcription
 
 SAMPLES = Path(__file__).parent / "samples"
-MODELS: list[type[Document]] = [Project, Timeline]
+MODELS: list[type[Document]] = [Project, Timeline, Transcription]
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -7,7 +7,8 @@ from rest_framework.response import Response
 
 from projects.models import Project, Right
 from snipix import api, history, openapi, states, times, wire
-from snipix.pagination import Keyset, refuse_unknown
+from snipix.pagination import Keyset
+from snipix.parameters import refuse_unknown
 from timelines import drafts, state
 from timelines.models import Draft
 

@@ -37,8 +37,9 @@ def save_timeline(
     drafts.discard(project, actor=actor)
     if is_new:
         numbers = summarise(state)
-        project.note_timeline(
-            {"version": timeline.version, **numbers, "saved_at": timeline.updated_at}
+        project.note(
+            "timeline_state",
+            {"version": timeline.version, **numbers, "saved_at": timeline.updated_at},
         )
     return is_new
 

@@ -14,7 +14,8 @@ from snipix import etags, history, openapi, times, versions, wire
 from snipix.documents import Document
 from snipix.history import Revision
 from snipix.idempotency import Answer
-from snipix.pagination import OLDEST_VERSION_FIRST, one_time, refuse_unknown, whole_number
+from snipix.pagination import OLDEST_VERSION_FIRST
+from snipix.parameters import one_time, refuse_unknown, whole_number
 from snipix.states import StateWarning
 from snipix.versions import Comparison, Rollback, Version, VersionedViewSet
 from timelines import changes, edits, json_patch, services, state, words

@@ -8,12 +8,14 @@ from projects.models import Project
 from snipix import history
 from snipix.audit import AuditEntry
 from snipix.history import Revision
+from snipix.mongo import connection
 from tests.conftest import Api
 from timelines.models import Timeline
 
 FIELDS = {
     "id", "name", "description", "status", "metadata", "tags", "duration", "thumbnail",
-    "video_path", "trimmed_video_path", "trimmed_duration", "timeline", "version", "etag",
+    "video_path", "trimmed_video_path", "trimmed_duration", "timeline", "transcription",
+    "version", "etag",
     "user_id", "created_by", "collaborators", "created_at", "updated_at",
     "is_deleted", "deleted_at",
 }  # fmt: skip
@@ -305,3 +307,15 @@ def test_what_isnt_there_is_a_404(api: Api, id: str) -> None:
 def test_a_method_that_isnt_offered_is_a_405(api: Api) -> None:
     response = api("POST", f"/projects/{api.create()['id']}/", {})
     assert (response.status_code, response.json()["code"]) == (405, "method-not-allowed")
+
+
+def test_a_project_from_before_there_were_transcriptions_has_none(api: Api) -> None:
+    path = f"/projects/{api.create()['id']}/"
+    everything = {"$unset": {"transcriptionState": ""}}
+    connection.get_collection("projects").update_many({}, everything)
+    response = api("GET", path)
+    assert response.json()["transcription"]["exists"] is False
+    assert api("GET", "/projects/").json()["results"] == [response.json()]
+    assert api("POST", f"{path}transcription/", {}).status_code == 201
+    assert api("GET", path).json()["transcription"]["version"] == 1
+    assert api("GET", path, if_none_match=response["ETag"]).status_code == 200

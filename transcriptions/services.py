@@ -1,0 +1,106 @@
+"""What is done with transcriptions.
+
+These functions take part in a change: they are called within `history.change`, on documents that
+were read within it.
+"""
+
+from projects.models import Project
+from snipix import errors, history
+from snipix.accounts import Actor
+from transcriptions.models import Transcription
+from transcriptions.state import EMPTY, TranscriptionState, summarise
+
+
+def create_transcription(
+    project: Project,
+    state: TranscriptionState,
+    *,
+    actor: Actor,
+    action: str = "create",
+    description: str = "",
+) -> Transcription:
+    """Make the project's transcription; one in the trash comes back with this state.
+
+    Raises IdTaken if there is one.
+    """
+    transcription = Transcription.any_of(project)
+    if transcription.version and not transcription.is_deleted:
+        raise errors.IdTaken(
+            "The project has a transcription. Change that one, or replace it with PUT."
+        )
+    transcription.created_by = transcription.created_by or actor.user_id
+    save_transcription(
+        project,
+        transcription,
+        state,
+        actor=actor,
+        action=action,
+        description=description,
+        is_deleted=False,
+    )
+    return transcription
+
+
+def save_transcription(
+    project: Project,
+    transcription: Transcription,
+    state: TranscriptionState,
+    *,
+    actor: Actor,
+    action: str = "save",
+    description: str = "",
+    change_summary: str = "",
+    is_deleted: bool | None = None,
+) -> bool:
+    """Make `state` the transcription's next version, and the project's summary show it.
+
+    Returns False for a state that is equal to the current one: no version is made of it.
+    """
+    is_new = history.write(
+        transcription,
+        state,
+        action=action,
+        actor=actor,
+        description=description,
+        change_summary=change_summary,
+        is_deleted=is_deleted,
+    )
+    if is_new:
+        _note(project, transcription, state)
+    return is_new
+
+
+def trash_transcription(
+    project: Project, transcription: Transcription, is_deleted: bool, *, actor: Actor, action: str
+) -> None:
+    """Move a transcription to the trash, or bring it back."""
+    if history.write(transcription, action=action, actor=actor, is_deleted=is_deleted):
+        _note(project, transcription, EMPTY if is_deleted else transcription.state)
+
+
+def roll_back_transcription(
+    project: Project, transcription: Transcription, version: int, *, actor: Actor
+) -> None:
+    """Make the state of an old version the next version. Raises NotFound."""
+    save_transcription(
+        project,
+        transcription,
+        history.read(transcription, version),
+        actor=actor,
+        action="rollback",
+        description=f"Rolled back to version {version}",
+    )
+
+
+def _note(project: Project, transcription: Transcription, state: TranscriptionState) -> None:
+    project.note(
+        "transcription_state",
+        {
+            "version": transcription.version,
+            "exists": not transcription.is_deleted,
+            "language": state.language,
+            "is_complete": state.is_complete,
+            **summarise(state),
+            "saved_at": transcription.updated_at,
+        },
+    )
