@@ -173,6 +173,8 @@ def struct(type_: type[msgspec.Struct]) -> dict[str, Any]:
     for component in found.values():
         if not component.get("required", True):
             del component["required"]  # OpenAPI 3.0 has no empty list there
+    if clashing := [name for name in found if components.get(name, found[name]) != found[name]]:
+        raise TypeError(f"two structs of the API have one name: {clashing}")
     components.update(found)
     return schema
 

@@ -100,7 +100,7 @@ class TranscriptionState(Struct, frozen=True, kw_only=True):
     metadata: Annotated[Free, METADATA] = {}
 
 
-class Save(TranscriptionState, frozen=True, kw_only=True):
+class TranscriptionSave(TranscriptionState, frozen=True, kw_only=True):
     """The body of a save: the state, and beside it what the history says about the save."""
 
     description: Annotated[str, Meta(max_length=500, description="Name of this version.")] = ""
@@ -121,10 +121,10 @@ def parse(raw: bytes) -> TranscriptionState:
 
 def parse_save(raw: bytes) -> tuple[TranscriptionState, str, str]:
     """Read the body of a save: the state alone, the description and the summary of changes."""
-    return split(settle(check(states.decode(raw, Save))))
+    return split(settle(check(states.decode(raw, TranscriptionSave))))
 
 
-def split(save: Save) -> tuple[TranscriptionState, str, str]:
+def split(save: TranscriptionSave) -> tuple[TranscriptionState, str, str]:
     """Part a save into the state alone, the description and the summary of changes."""
     fields = {name: getattr(save, name) for name in TranscriptionState.__struct_fields__}
     return TranscriptionState(**fields), save.description, save.change_summary

@@ -144,7 +144,7 @@ class TranscriptionViewSet(TranscriptionViews):
         return self.answer_read(etag, encoded)
 
     @extend_schema(
-        request={"application/json": openapi.struct(state.Save)},
+        request={"application/json": openapi.struct(state.TranscriptionSave)},
         parameters=[openapi.IDEMPOTENCY_KEY, openapi.DRY_RUN],
         responses={
             201: openapi.struct(TranscriptionSaved),
@@ -168,7 +168,7 @@ class TranscriptionViewSet(TranscriptionViews):
         return self.answer_change(project_id, work)
 
     @extend_schema(
-        request={"application/json": openapi.struct(state.Save)},
+        request={"application/json": openapi.struct(state.TranscriptionSave)},
         parameters=REPLACES,
         responses={**_SAVED, **openapi.problems(400, 403, 404, 412, 413, 422, 428)},
     )
