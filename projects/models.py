@@ -15,7 +15,8 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from projects import keys
 from projects.state import ProjectState
-from snipix import errors
+from snipix import cache, errors
+from snipix.cache import Name
 from snipix.documents import Document, DocumentQuerySet
 from snipix.etags import ETag
 from snipix.mongo import BsonField, one
@@ -53,11 +54,13 @@ def no_transcription() -> dict[str, Any]:
     }
 
 
-def parts() -> Iterator[type[Document]]:
-    """The documents that belong to a project and have its ObjectId: its timeline, …"""
-    for model in apps.get_models():
-        if issubclass(model, Document) and model is not Project:
-            yield model
+def parts() -> Iterator[type[Part]]:
+    """What belongs to a project and has its ObjectId: its timeline, …"""
+    return (model for model in apps.get_models() if issubclass(model, Part))
+
+
+def not_found(project_id: str) -> errors.NotFound:
+    return errors.NotFound(f"There is no project {project_id!r}, or it isn't yours.")
 
 
 class ProjectQuerySet(DocumentQuerySet):
@@ -72,7 +75,7 @@ class ProjectQuerySet(DocumentQuerySet):
         """
         project = one(self.visible_to(user_id).filter(project_id=project_id))
         if project is None:
-            raise errors.NotFound(f"There is no project {project_id!r}, or it isn't yours.")
+            raise not_found(project_id)
         held = project.right_of(user_id)
         if _RIGHTS.index(held) < _RIGHTS.index(right):
             needed = "its owner" if right == "own" else "its owner, or somebody with the right to"
@@ -168,6 +171,11 @@ class Project(Document):
         self.sort_name = keys.normalised(self.name)[:100]
         self.sort_duration = -1.0 if self.duration is None else self.duration
 
+    @property
+    def records(self) -> list[Name]:
+        """It is on the lists of all who can see it."""
+        return [*super().records, *(Name("list", reader) for reader in self.readers)]
+
     def right_of(self, user_id: str) -> Right:
         """What one of its readers may do with it."""
         if user_id == self.user_id:
@@ -180,8 +188,24 @@ class Project(Document):
 
         Raises NotFound if the project's trash flag isn't what it was when it was read.
         """
+        cache.current.also(*self.records)
         setattr(self, name, summary)
         self.updated_at = now()
         values = self._stored((name, "updated_at"))
         if not self._update_if({"isDeleted": self.is_deleted}, values):
             raise errors.NotFound(f"Project {self.project_id!r} went to the trash, or came back.")
+
+
+class Part(Document):
+    """A document that belongs to a project and has its ObjectId, so that there can't be two."""
+
+    goes_with_project = True
+
+    class Meta(Document.Meta):
+        abstract = True
+
+    @classmethod
+    def current(cls, project: Project) -> Self | None:
+        """The part of a project as it is now, without its state; None if it isn't to be read."""
+        found = cls.everything.filter(pk=project.pk)
+        return one(found.only("version", "digest", "updated_at", "is_deleted", "project_id"))

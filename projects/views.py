@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from projects import listing, services
+from projects.current_views import CurrentViewSet
 from projects.models import Project, Right
 from projects.serializers import (
     CollaboratorsSerializer,
@@ -26,7 +27,7 @@ from snipix.idempotency import Answer
 from snipix.mongo import one
 from snipix.pagination import Keyset, count
 from snipix.parameters import refuse_unknown
-from snipix.versions import Rollback, VersionedViewSet
+from snipix.versions import Rollback
 
 BY_DELETION = Keyset("deletedAt")
 
@@ -41,14 +42,15 @@ _CHANGES = [openapi.IF_MATCH_OPTIONAL, openapi.IDEMPOTENCY_KEY, openapi.DRY_RUN]
 _REPLACES = [openapi.IF_MATCH, openapi.IDEMPOTENCY_KEY, openapi.DRY_RUN]
 
 
-class ProjectViewSet(VersionedViewSet):
+class ProjectViewSet(CurrentViewSet):
     """Projects: the last edited one first."""
 
+    kind = "project"
     queryset = Project.objects.none()
     serializer_class = ProjectSerializer
 
     def get_document(self, right: Right = "read") -> Project:
-        return Project.objects.in_hands_of(self.actor.user_id, self.kwargs["project_id"], right)
+        return self.get_project(right)
 
     def roll_back(self, version: int) -> Answer:
         project = self.get_document("write")
@@ -62,11 +64,15 @@ class ProjectViewSet(VersionedViewSet):
     def list(self, request: Request) -> Response:
         """List the projects that you can see, the last edited one first; filter and search them."""
         keyset, match = listing.wanted(request, self.actor.user_id)
-        total = count(Project, match, request)
-        page = keyset.page(Project, match, request)
-        results = ProjectSerializer(page.results, many=True).data
-        counted = {} if total is None else {"total": total}
-        return Response({"results": results, "next": page.next, **counted})
+
+        def make() -> bytes:
+            total = count(Project, match, request)
+            page = keyset.page(Project, match, request)
+            results = ProjectSerializer(page.results, many=True).data
+            counted = {} if total is None else {"total": total}
+            return wire.encode({"results": results, "next": page.next, **counted})
+
+        return self.answer_page(make)
 
     @extend_schema(
         parameters=[openapi.IDEMPOTENCY_KEY, openapi.DRY_RUN],
@@ -86,8 +92,7 @@ class ProjectViewSet(VersionedViewSet):
     @extend_schema(responses={200: ProjectSerializer, 304: None, **openapi.problems(404)})
     def retrieve(self, request: Request, project_id: str) -> Response:
         """Read a project, with a summary of its timeline."""
-        project = self.get_document()
-        return self.answer_read(project.etag, lambda: self._encode(project))
+        return self.answer_current(self._encode)
 
     @extend_schema(
         parameters=_REPLACES,

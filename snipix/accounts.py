@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
+import msgspec
+from bson import ObjectId
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import Group, Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
+from django.db.models.signals import post_delete, post_save
+from django.dispatch import receiver
 from django.http import HttpRequest
 from django_mongodb_backend.fields import ObjectIdAutoField
 from pymongo import ASCENDING, IndexModel
@@ -22,6 +26,8 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from snipix import cache
+from snipix.cache import Name
 from snipix.logs import client_address
 from snipix.mongo import one
 from snipix.times import now
@@ -101,12 +107,45 @@ class Token(models.Model):
 
     @staticmethod
     def user_of(secret: str) -> User | None:
-        """The active user whom a token that hasn't expired belongs to."""
-        tokens = Token.objects.filter(digest=_digest(secret))
-        user_id, expires_at = one(tokens.values_list("user", "expires_at")) or (None, None)
-        if user_id is None or (expires_at and expires_at <= now()):
+        """The active user whom a token that hasn't expired belongs to; only what the API needs."""
+        digest = _digest(secret)
+        content = cache.current.get(Name("account", digest), lambda: _load_account(digest))
+        account = msgspec.json.decode(content, type=_Account) if content else None
+        if account is None or (account.expires_at and account.expires_at <= now()):
             return None
-        return one(User.objects.filter(pk=user_id, is_active=True))
+        return User(
+            pk=ObjectId(account.user_id), username=account.username, is_staff=account.is_staff
+        )
+
+
+class _Account(msgspec.Struct, frozen=True):
+    """What a token stands for, as the cache keeps it."""
+
+    user_id: str
+    username: str
+    is_staff: bool
+    expires_at: datetime | None
+
+
+def _load_account(digest: str) -> bytes | None:
+    tokens = Token.objects.filter(digest=digest).values_list("user", "expires_at")
+    user_id, expires_at = one(tokens) or (None, None)
+    user = user_id and one(User.objects.filter(pk=user_id, is_active=True))
+    if not user:
+        return None
+    return msgspec.json.encode(_Account(str(user.pk), user.username, user.is_staff, expires_at))
+
+
+@receiver([post_save, post_delete], sender=Token)
+def _void_token(sender: Any, instance: Token, **_: Any) -> None:
+    cache.current.void(Name("account", instance.digest))
+
+
+@receiver(post_save, sender=User)
+def _void_tokens(sender: Any, instance: User, **_: Any) -> None:
+    """A signal, since it is Django that changes users, in several places. (Tokens go with them.)"""
+    digests = Token.objects.filter(user=instance).values_list("digest", flat=True)
+    cache.current.void(*(Name("account", digest) for digest in digests))
 
 
 class AnonymousOwnerAuthentication(BaseAuthentication):

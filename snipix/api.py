@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from django.db import models
+from django.utils.cache import patch_vary_headers
+from django.utils.http import http_date
 from django_mongodb_backend.fields import ObjectIdAutoField
 from django_mongodb_backend.fields import ObjectIdField as ObjectIdModelField
 from rest_framework import serializers, viewsets
@@ -16,8 +18,10 @@ from rest_framework.fields import empty
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from snipix import errors, etags, history, idempotency, times
+from snipix import cache, errors, etags, history, idempotency, times, wire
 from snipix.accounts import Actor
+from snipix.cache import Coding, Name
+from snipix.documents import Tag
 from snipix.etags import ETag
 from snipix.idempotency import Answer
 from snipix.parameters import one_flag, refuse_unknown
@@ -92,6 +96,10 @@ class DocumentSerializer(StrictSerializer, serializers.ModelSerializer):
     }
 
 
+Made = tuple[Tag, bytes]
+"""A body, and what it is of."""
+
+
 class DocumentViewSet(viewsets.GenericViewSet):
     """What the viewsets of projects and of what belongs to them have in common."""
 
@@ -117,14 +125,67 @@ class DocumentViewSet(viewsets.GenericViewSet):
             raise errors.Forbidden("Only administrators may do this.")
 
     def answer_read(self, etag: ETag, encoded: Callable[[], bytes]) -> Response:
-        """Answer 304 to a client that has these bytes; otherwise make them, once."""
-        if self.request.accepted_renderer.format != "json":
-            # A page isn't the same bytes (RFC 9110, 8.8.3); its forms save on the same version.
-            etag = replace(etag, representation=f"{etag.representation}-html")
-        headers = {"ETag": str(etag), "Cache-Control": "private, no-cache"}
-        if etags.is_unmodified(self.request, etag):
+        """Answer 304 to a client that has these bytes; otherwise make them."""
+        headers = {"Cache-Control": "private, no-cache", "ETag": str(self._shown(etag))}
+        if etags.is_unmodified(self.request, self._shown(etag)):
             return Response(status=304, headers=headers)
         return Response(encoded(), headers=headers)
+
+    def answer_kept(self, kind: str, key: str, tag: Tag, make: Callable[[], Made]) -> Response:
+        """Answer with the bytes that a tag names: 304, the kept ones, or what `make` makes.
+
+        `make` returns a tag, too, since the document may have moved on.
+        """
+        etag, coding = ETag.read(tag.etag), self._coding()
+        if etags.is_unmodified(self.request, self._shown(etag)):
+            return Response(status=304, headers=self._headers(etag, tag, coding))
+        made: list[Tag] = []
+
+        def encoded() -> tuple[str, bytes]:
+            newest, content = make()
+            made.append(newest)
+            return newest.etag, content
+
+        body = cache.bodies.fetch(kind, key, tag.etag, encoded, coding)
+        newest = made[0] if made else tag
+        return Response(
+            body.content, headers=self._headers(ETag.read(body.etag), newest, body.coding)
+        )
+
+    def answer_page(self, make: Callable[[], bytes]) -> Response:
+        """Answer with a page of a list of the viewer's: the kept one, or what `make` makes."""
+        query = self.request.META.get("QUERY_STRING", "")
+        page = cache.pages.fetch(self.actor.user_id, query, make, self._coding())
+        coded = {"Content-Encoding": page.coding} if page.coding else {}
+        return Response(page.content, headers=coded)
+
+    def _headers(self, etag: ETag, tag: Tag, coding: Coding) -> dict[str, str]:
+        """Last-Modified is for people and proxies: it has whole seconds, and decides nothing."""
+        shown = str(self._shown(etag))
+        return {
+            # A compressed body is other bytes with the same meaning (RFC 9110, 8.8.1).
+            "ETag": f"W/{shown}" if coding else shown,
+            "Last-Modified": http_date(times.read(tag.saved_at).timestamp()),
+            "Cache-Control": "private, no-cache",
+            **({"Content-Encoding": coding} if coding else {}),
+        }
+
+    def _shown(self, etag: ETag) -> ETag:
+        """A page isn't the same bytes (RFC 9110, 8.8.3); its forms save on the same version."""
+        if self.request.accepted_renderer.format != "api":
+            return etag
+        return replace(etag, representation=f"{etag.representation}-html")
+
+    def _coding(self) -> Coding:
+        is_page = self.request.accepted_renderer.format == "api"
+        return "" if is_page else wire.coding(self.request.headers.get("Accept-Encoding", ""))
+
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        patch_vary_headers(response, ("Accept", "Accept-Encoding", "Authorization"))
+        return response
 
     def answer_change(
         self, project_id: str, work: Callable[[], Answer], *, creates: bool = False
@@ -136,7 +197,12 @@ class DocumentViewSet(viewsets.GenericViewSet):
         if self._is_rehearsal():
             answer = history.rehearse(work)
             return Response(answer.body, headers={"X-Snipix-Dry-Run": "true"})
-        answer = idempotency.once(self.request, project_id, work, creates=creates)
+        try:
+            answer = idempotency.once(self.request, project_id, work, creates=creates)
+        except errors.VersionMismatch:
+            # The client read an older version, from us perhaps: it mustn't read that again.
+            cache.current.void(Name("project", project_id))
+            raise
         return Response(answer.body, status=answer.status, headers=dict(answer.headers))
 
     def _is_rehearsal(self) -> bool:

@@ -10,7 +10,8 @@ from django_mongodb_backend.fields import ObjectIdAutoField, ObjectIdField
 from django_mongodb_backend.query import wrap_database_errors
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from snipix import audit, errors, history, resilience
+from snipix import audit, cache, errors, history, resilience
+from snipix.cache import Name
 from snipix.mongo import connection
 from snipix.times import now
 
@@ -49,10 +50,20 @@ class Checkpoint(models.Model):
         return f"{self.name} (version {self.version})"
 
 
+def record_name(kind: str, key: str, version: int) -> Name:
+    """The record in the cache that says how a version of a document is called now."""
+    return Name("version", f"{kind}:{key}:{version}")
+
+
+def _void(document: Document, version: int) -> None:
+    cache.current.also(record_name(document.kind, str(document.pk), version))
+
+
 @wrap_database_errors
 def name_version(document: Document, version: int, name: str, *, actor: Actor) -> None:
     """Name a version, or rename it, within a change. Raises NotFound."""
     history.revision(document, version)
+    _void(document, version)
     values = {"name": name, "createdBy": actor.user_id, "createdAt": now()}
     connection.get_collection(Checkpoint._meta.db_table).update_one(
         {**history.whose(document), "version": version},
@@ -66,6 +77,7 @@ def name_version(document: Document, version: int, name: str, *, actor: Actor) -
 @wrap_database_errors
 def forget_name(document: Document, version: int, *, actor: Actor) -> None:
     """Take a version's name away, within a change. Raises NotFound for one that has none."""
+    _void(document, version)
     gone = connection.get_collection(Checkpoint._meta.db_table).delete_one(
         {**history.whose(document), "version": version}, session=connection.session
     )

@@ -17,8 +17,9 @@ from django_mongodb_backend.query import wrap_database_errors
 from django_mongodb_backend.queryset import MongoQuerySet
 from pymongo import IndexModel
 
-from snipix import history, pieces, states
+from snipix import history, pieces, states, times
 from snipix.accounts import SYSTEM, Actor
+from snipix.cache import Name
 from snipix.etags import ETag
 from snipix.mongo import connection, one
 from snipix.times import now
@@ -77,6 +78,17 @@ class LiveManager(MongoManager.from_queryset(DocumentQuerySet)):  # type: ignore
 
 class EverythingManager(MongoManager.from_queryset(DocumentQuerySet)):  # type: ignore[misc]
     """Everything, the trash included."""
+
+
+class Tag(msgspec.Struct, frozen=True):
+    """What is current of a document: its ETag, and when that version was saved."""
+
+    etag: str
+    saved_at: str
+
+    def variant(self, options: str) -> Self:
+        """The tag of what is written as some options want it."""
+        return msgspec.structs.replace(self, etag=str(ETag.read(self.etag).variant(options)))
 
 
 class Document(models.Model):
@@ -190,9 +202,18 @@ class Document(models.Model):
         return ETag.of(self.version, bytes(self.digest) or self.pk.binary, self.representation)
 
     @property
+    def tag(self) -> Tag:
+        return Tag(str(self.etag), times.write(self.updated_at))
+
+    @property
     def first_etag(self) -> ETag:
         """The tag of version 0: the beginning, before anything was saved."""
         return ETag.of(0, self.pk.binary, self.representation)
+
+    @property
+    def records(self) -> list[Name]:
+        """What the cache keeps that says what is current of it."""
+        return [Name("project", self.project_id)]
 
     def delete(self, *, actor: Actor = SYSTEM) -> tuple[int, dict[str, int]]:  # type: ignore[override]
         """Move to the trash, whatever the version is by now. Returns as Django's `delete` does."""

@@ -31,6 +31,14 @@ class ETag:
     def of(cls, version: int, digest: bytes, representation: str, summary: int = 0) -> "ETag":
         return cls(version, digest.hex()[:_HASH_LENGTH], representation, summary)
 
+    @classmethod
+    def read(cls, text: str) -> "ETag":
+        """A tag of our own as we wrote it. Raises ValueError."""
+        found = _parse(text)
+        if len(found) != 1:
+            raise ValueError(f"{text!r} is no tag of ours")
+        return found[0]
+
     def __str__(self) -> str:
         return f'"{self.version}.{self.hash}.{self.representation}.{self.summary}"'
 

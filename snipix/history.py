@@ -24,7 +24,7 @@ from django.db import models
 from django_mongodb_backend.fields import ObjectIdAutoField, ObjectIdField
 from pymongo import ASCENDING, IndexModel
 
-from snipix import audit, errors, frames, pieces, resilience, states
+from snipix import audit, cache, errors, frames, pieces, resilience, states
 from snipix.memory import contents
 from snipix.mongo import one
 from snipix.times import now
@@ -99,7 +99,8 @@ def change(work: Callable[[], T]) -> T:
     It may run several times, so it reads all that it depends on itself. A change within a change
     joins it. Raises what `work` raises, and the errors of `resilience.transaction`.
     """
-    return resilience.transaction(work, is_committed=audit.is_recorded)
+    with cache.current.changing():
+        return resilience.transaction(work, is_committed=audit.is_recorded)
 
 
 def rehearse(work: Callable[[], T]) -> T:
@@ -138,6 +139,7 @@ def write(
         return False
     before = document.version
     _check_size(new)
+    cache.current.also(*document.records)
     frame = _advance(document, previous, content)
     if before == 0:
         document.created_at = document.updated_at
@@ -148,6 +150,7 @@ def write(
         document.hold_state(new)
         document.schema_version = document.current_schema()
         document.derive()
+    cache.current.also(*document.records)  # of who can see it from now on, too
     if not document.write_if(before):
         raise resilience.WriteConflict
     contents.put((document.state_type, document.content_digest), content, len(content))
@@ -265,6 +268,7 @@ def erase(document: Document, *, actor: Actor) -> dict[str, int]:
 
     What belongs to a project says so by `goes_with_project`. Must be called within `change`.
     """
+    cache.current.also(*document.records)
     gone = {}
     for model in apps.get_models():
         if getattr(model, "goes_with_project", False):

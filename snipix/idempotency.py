@@ -16,7 +16,8 @@ from django_mongodb_backend.fields import ObjectIdAutoField
 from pymongo import ASCENDING, IndexModel
 from rest_framework.request import Request
 
-from snipix import errors, frames, history
+from snipix import cache, errors, frames, history
+from snipix.cache import Name
 from snipix.mongo import BsonField, one
 from snipix.times import now
 
@@ -112,6 +113,8 @@ def once(
                 "This Idempotency-Key came with another request before. Make a new one for every "
                 "change; send one again only with the very same request."
             )
+        # Who sends it again wasn't sure that it took effect: what is read next must show it.
+        cache.current.void(Name("project", kept.project_id))
         return kept.answer
 
     return history.change(keyed)

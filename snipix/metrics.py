@@ -14,7 +14,14 @@ if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector
 from pymongo.monitoring import (
@@ -97,3 +104,25 @@ def _registry() -> CollectorRegistry:
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return registry
+
+
+CACHE_READS = Counter(
+    "snipix_cache_reads", "Looks into the cache, by what was found.", ["part", "kind", "outcome"]
+)
+CACHE_FILLS = Counter(
+    "snipix_cache_fills", "What was to be kept, by what became of it.", ["part", "kind", "outcome"]
+)
+CACHE_BYTES = Counter("snipix_cache_bytes", "Bytes of bodies, by way.", ["kind", "way"])
+CACHE_SECONDS = Histogram(
+    "snipix_cache_seconds",
+    "Time of a step in Redis.",
+    ["step"],
+    buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0),
+)
+CACHE_FAILURES = Counter("snipix_cache_failures", "Times that Redis was given up.", ["error"])
+CACHE_OPEN = Gauge(
+    "snipix_cache_open", "Processes that don't ask Redis now.", multiprocess_mode="livesum"
+)
+CACHE_OWED = Gauge(
+    "snipix_cache_owed", "Records changed and not void yet.", multiprocess_mode="livesum"
+)

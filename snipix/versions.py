@@ -3,6 +3,7 @@
 Written once; projects, timelines and whatever else has a history only say which document is meant.
 """
 
+from datetime import datetime
 from itertools import islice
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -13,9 +14,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from snipix import api, checkpoints, comparison, etags, history, openapi, times, wire
+from snipix.api import Made
 from snipix.checkpoints import Checkpoint
 from snipix.comparison import Difference
-from snipix.documents import Document
+from snipix.documents import Document, Tag
 from snipix.etags import ETag
 from snipix.history import Revision
 from snipix.idempotency import Answer
@@ -139,19 +141,23 @@ class VersionedViewSet(api.DocumentViewSet):
     )
     def version(self, request: Request, project_id: str, version: str) -> Response:
         """Read one version with its state."""
+        return self.answer_version(int(version))
+
+    def answer_version(self, version: int) -> Response:
+        """Answer one version with its state."""
+        raise NotImplementedError
+
+    def make_version(self, version: int, *, with_state: bool = True) -> Made:
+        """Write down a version, which never changes but for its name."""
         document = self.get_document()
-        return self.answer_version(document, history.revision(document, int(version)))
+        (found,) = shown(document, [history.revision(document, version)])
+        tag = Tag(found.etag, found.created_at).variant(found.name or "")
+        state = history.read_json(document, version) if with_state else None
+        return tag, wire.encode({**msgspec.structs.asdict(found), "state": state})
 
-    def answer_version(self, document: Document, revision: Revision) -> Response:
-        """Answer one version with its state; it never changes but for its name."""
-        (found,) = shown(document, [revision])
-        etag = ETag.of(revision.version, bytes(revision.digest), document.representation)
-
-        def encoded() -> bytes:
-            state = history.read_json(document, revision.version)
-            return wire.encode({**msgspec.structs.asdict(found), "state": state})
-
-        return self.answer_read(etag.variant(found.name or ""), encoded)
+    def answer_then(self, time: datetime) -> Response:
+        """Answer the version that was the newest at a time."""
+        return self.answer_version(history.revision_at(self.get_document(), time).version)
 
     @extend_schema(
         parameters=[openapi.FROM, openapi.TO],

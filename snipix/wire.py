@@ -1,6 +1,8 @@
 """Bodies in and bytes out: what is read from a request, and how an answer is written."""
 
+import re
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 
@@ -15,6 +17,7 @@ from rest_framework.metadata import BaseMetadata
 from rest_framework.request import Request
 
 from snipix import errors, states
+from snipix.cache import Coding
 
 
 def _plain(value: Any) -> Any:
@@ -60,6 +63,27 @@ class GuardMiddleware:
             return None
         error = errors.as_snipix_error(exc)
         return errors.problem_response(error, request) if error else None
+
+
+class ETagMiddleware:
+    """Tags of answers that belong to no version, such as lists: the digest of what is sent."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        is_ours = request.path.startswith("/api/v1/") and request.method == "GET"
+        if not is_ours or response.status_code != HTTPStatus.OK or "ETag" in response:
+            return response
+        response["ETag"] = f'"{sha256(response.content).hexdigest()[:32]}"'
+        response["Cache-Control"] = "private, no-cache"
+        known = request.headers.get("If-None-Match", "")
+        if response["ETag"] not in [tag.strip().removeprefix("W/") for tag in known.split(",")]:
+            return response
+        kept = ("ETag", "Cache-Control", "Vary")
+        headers = {name: response[name] for name in kept if name in response}
+        return HttpResponse(status=HTTPStatus.NOT_MODIFIED, headers=headers)
 
 
 def _limit_waiting(request: HttpRequest) -> None:
@@ -137,6 +161,21 @@ class RawEditsParser(RawJSONParser):
     """Edits of a timeline by id."""
 
     media_type = EDITS
+
+
+def coding(accepted: str) -> Coding:
+    """The coding that a client prefers by `Accept-Encoding` (RFC 9110, 12.5.3), of those we have.
+
+    zstd where it is as welcome as gzip; none where nothing is said.
+    """
+    weights: dict[str, float] = {}
+    for part in accepted.split(","):
+        name, _, parameters = part.strip().lower().partition(";")
+        found = re.fullmatch(r"\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*", parameters)
+        weights[name.strip()] = float(found[1]) if found else 1.0
+    offered: tuple[Coding, ...] = ("zstd", "gzip")
+    best = max(offered, key=lambda name: weights.get(name, 0.0))
+    return best if weights.get(best, 0.0) > 0 else ""
 
 
 def media_type(request: Request) -> str:

@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
 from rest_framework.authentication import SessionAuthentication
 
-from snipix import indexes
+from snipix import cache, indexes
 from snipix.accounts import Token, TokenAuthentication
 from snipix.api import DocumentViewSet
+from snipix.cache import stats
+from snipix.memory import contents
 from snipix.mongo import connection
 from tests import queries  # noqa: F401 - listens to commands from the first connection on
 
@@ -35,6 +38,10 @@ def db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
         for name in connection.database.list_collection_names():
             if name not in KEPT:
                 connection.database[name].delete_many({})
+        # Nobody but a test changes documents behind the cache's back.
+        if settings.REDIS_URL and cache.server.state == "ok":
+            stats.clear()
+        contents.clear()
 
 
 @pytest.fixture

@@ -136,7 +136,8 @@ def test_a_token_serves_until_it_expires(alice: User) -> None:
 def test_a_token_serves_as_long_as_its_user_is_active(alice: User) -> None:
     api = as_(alice)
     assert api("GET", "/projects/").status_code == 200
-    User.objects.filter(pk=alice.pk).update(is_active=False)
+    alice.is_active = False
+    alice.save()
     refused(api)
 
 
@@ -298,7 +299,8 @@ def test_rights_come_from_the_user_and_the_groups_together(bob: User) -> None:
 
 def test_who_isnt_active_has_no_rights(bob: User) -> None:
     bob.user_permissions.add(Permission.objects.get(codename="view_project"))
-    User.objects.filter(pk=bob.pk).update(is_active=False)
+    bob.is_active = False
+    bob.save()
     assert User.objects.get(pk=bob.pk).get_all_permissions() == set()
 
 

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
 from django_mongodb_backend.fields import ArrayField, ObjectIdAutoField
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from projects.models import Project
+from projects.models import Part, Project
 from snipix import frames, times
 from snipix.accounts import SYSTEM, Actor
-from snipix.documents import Document
 from snipix.mongo import BsonField, one
 from timelines.state import TimelineState
 
 
-class Timeline(Document):
-    """A timeline. It shares its ObjectId with its project, so that there can't be two."""
+class Timeline(Part):
+    """A timeline: empty, at version 0, as long as none was saved."""
 
     kind = "timeline"
-    goes_with_project = True
     state_type = TimelineState
     long_lists = (("layers", "clips"), ("markers",))
     collection_indexes: ClassVar[Sequence[IndexModel]] = (
@@ -43,7 +41,7 @@ class Timeline(Document):
     fps_den = models.PositiveIntegerField(db_column="fpsDen", default=1)
     metadata = BsonField(default=dict)
 
-    class Meta(Document.Meta):
+    class Meta(Part.Meta):
         db_table = "timelines"
 
     def __str__(self) -> str:
@@ -51,8 +49,16 @@ class Timeline(Document):
 
     @classmethod
     def of(cls, project: Project) -> Timeline:
-        """The timeline of a project: empty, at version 0, as long as none was saved."""
-        return one(cls.everything.filter(pk=project.pk)) or cls(
+        """The timeline of a project."""
+        return one(cls.everything.filter(pk=project.pk)) or cls._unsaved(project)
+
+    @classmethod
+    def current(cls, project: Project) -> Self:
+        return super().current(project) or cls._unsaved(project)
+
+    @classmethod
+    def _unsaved(cls, project: Project) -> Self:
+        return cls(
             id=project.pk,
             project_id=project.project_id,
             user_id=project.user_id,

@@ -9,7 +9,8 @@ from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from projects.models import Project, Right
+from projects.current_views import CurrentViewSet
+from projects.models import Right
 from snipix import etags, history, openapi, times, versions, wire
 from snipix.documents import Document
 from snipix.history import Revision
@@ -17,7 +18,7 @@ from snipix.idempotency import Answer
 from snipix.pagination import OLDEST_VERSION_FIRST
 from snipix.parameters import one_time, refuse_unknown, whole_number
 from snipix.states import StateWarning
-from snipix.versions import Comparison, Rollback, Version, VersionedViewSet
+from snipix.versions import Comparison, Rollback, Version
 from timelines import changes, edits, json_patch, services, state, words
 from timelines.changes import Change
 from timelines.models import Timeline
@@ -72,11 +73,10 @@ MAX_MISSED = 100
 _SAVES = [openapi.IF_MATCH, openapi.IDEMPOTENCY_KEY, openapi.DRY_RUN, openapi.PREFER]
 
 
-class TimelineViewSet(VersionedViewSet):
+class TimelineViewSet(CurrentViewSet):
     """A project's timeline: layers, clips, keyframes and markers."""
 
-    def get_project(self, right: Right = "read") -> Project:
-        return Project.objects.in_hands_of(self.actor.user_id, self.kwargs["project_id"], right)
+    kind = "timeline"
 
     def get_document(self, right: Right = "read") -> Timeline:
         return Timeline.of(self.get_project(right))
@@ -105,11 +105,9 @@ class TimelineViewSet(VersionedViewSet):
         With `?at=` it is read as it was at a time, in the form that …/versions/{n}/ has.
         """
         refuse_unknown(request, ("at",))
-        timeline = self.get_document()
         if "at" in request.query_params:
-            then = one_time(request, "at")
-            return self.answer_version(timeline, history.revision_at(timeline, then))
-        return self.answer_read(timeline.etag, lambda: _encode(timeline))
+            return self.answer_then(one_time(request, "at"))
+        return self.answer_current(_encode)
 
     @extend_schema(
         parameters=_SAVES,

@@ -78,14 +78,13 @@ class CaptionViewSet(TranscriptionViews):
         """
         format = self._wanted()
         options = _options(request)
-        transcription = self.get_document()
-        etag = transcription.etag.variant(f"captions {format.name} {options}")
-        response = self.answer_read(
-            etag, lambda: captions.export(transcription.state, format.name, options)
+        response = self.answer_current(
+            lambda t: captions.export(t.state, format.name, options),
+            kind="captions",
+            options=f"{format.name} {options}",
         )
         name = f"{project_id}{format.extension}"
         response["Content-Disposition"] = f'inline; filename="{name}"'
-        response["Vary"] = "Accept"
         return response
 
     @extend_schema(

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from django.db import models
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from projects.models import Project
+from projects.models import Part, Project
 from snipix import errors, history
 from snipix.accounts import SYSTEM, Actor
-from snipix.documents import Document
 from snipix.mongo import BsonField, one
 from transcriptions.state import TranscriptionState
 
 
-class Transcription(Document):
-    """A transcription. It shares its ObjectId with its project, so that there can't be two.
+class Transcription(Part):
+    """A transcription.
 
     Its own trash flag says that it was deleted alone; with a deleted project it goes anyway.
     """
 
     kind = "transcription"
-    goes_with_project = True
     state_type = TranscriptionState
     long_lists = (("segments",),)
     collection_indexes: ClassVar[Sequence[IndexModel]] = (
@@ -45,7 +43,7 @@ class Transcription(Document):
     speaker_count = models.PositiveIntegerField(db_column="speakerCount", default=0)
     metadata = BsonField(default=dict)
 
-    class Meta(Document.Meta):
+    class Meta(Part.Meta):
         db_table = "transcriptions"
 
     def __str__(self) -> str:
@@ -70,6 +68,11 @@ class Transcription(Document):
             project_id=project.project_id,
             user_id=project.user_id,
         )
+
+    @classmethod
+    def current(cls, project: Project) -> Self | None:
+        found = super().current(project)
+        return None if found is None or found.is_deleted else found
 
     def upgrade(self, *, actor: Actor = SYSTEM) -> None:
         from transcriptions import services

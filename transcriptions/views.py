@@ -11,13 +11,14 @@ from msgspec.structs import asdict
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from projects.models import Project, Right
+from projects.current_views import CurrentViewSet
+from projects.models import Right
 from snipix import errors, etags, history, openapi, times, wire
 from snipix.documents import Document
 from snipix.idempotency import Answer
 from snipix.parameters import one_flag, one_number, one_time, refuse_unknown, whole_number
 from snipix.states import StateWarning
-from snipix.versions import Comparison, Rollback, VersionedViewSet
+from snipix.versions import Comparison, Rollback
 from transcriptions import edits, services, state, words
 from transcriptions.edits import Edited
 from transcriptions.models import Transcription
@@ -61,11 +62,10 @@ _WINDOW = [
 ]
 
 
-class TranscriptionViews(VersionedViewSet):
+class TranscriptionViews(CurrentViewSet):
     """What all views of a transcription share."""
 
-    def get_project(self, right: Right = "read") -> Project:
-        return Project.objects.in_hands_of(self.actor.user_id, self.kwargs["project_id"], right)
+    kind = "transcription"
 
     def get_document(self, right: Right = "read") -> Transcription:
         return Transcription.of(self.get_project(right))
@@ -122,26 +122,12 @@ class TranscriptionViewSet(TranscriptionViews):
         """
         if "at" in request.query_params:
             refuse_unknown(request, ("at",))
-            transcription = self.get_document()
-            then = one_time(request, "at")
-            return self.answer_version(transcription, history.revision_at(transcription, then))
+            return self.answer_then(one_time(request, "at"))
         refuse_unknown(request, ("start", "end", "words"))
         start, end = one_number(request, "start", 0.0), one_number(request, "end", inf)
         has_words = one_flag(request, "words", True)
-        transcription = self.get_document()
-        etag = transcription.etag
-        if request.query_params:
-            etag = etag.variant(f"{start} {end} {has_words}")
-
-        def encoded() -> bytes:
-            shown = _window(transcription.state, start, end, has_words)
-            beside = {
-                "version": transcription.version,
-                "updated_at": times.write(transcription.updated_at),
-            }
-            return wire.encode({**asdict(shown), **beside})
-
-        return self.answer_read(etag, encoded)
+        options = f"{start} {end} {has_words}" if request.query_params else ""
+        return self.answer_current(lambda t: _encode(t, start, end, has_words), options=options)
 
     @extend_schema(
         request={"application/json": openapi.struct(state.TranscriptionSave)},
@@ -267,6 +253,15 @@ class TranscriptionViewSet(TranscriptionViews):
         return TranscriptionComparison(
             **msgspec.structs.asdict(found), words=words.words(one, other)
         )
+
+
+def _encode(transcription: Transcription, start: float, end: float, has_words: bool) -> bytes:
+    shown = _window(transcription.state, start, end, has_words)
+    beside = {
+        "version": transcription.version,
+        "updated_at": times.write(transcription.updated_at),
+    }
+    return wire.encode({**asdict(shown), **beside})
 
 
 def _window(

@@ -1,0 +1,148 @@
+"""Encoded answers, kept by document and ETag: an ETag names bytes, so none is ever out of date."""
+
+import gzip
+import hashlib
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import zstandard
+from django.conf import settings
+
+from snipix import memory, metrics
+from snipix.cache.flights import Flights
+from snipix.cache.names import Name, kept_seconds, ttl_seconds
+from snipix.cache.records import Current
+from snipix.cache.serializer import seal, unseal
+from snipix.cache.servers import Server
+
+Coding = Literal["", "gzip", "zstd"]
+"""As in `Content-Encoding` (RFC 9110, 8.4.1); empty for none."""
+
+_STAMP_BYTES = 8
+_GZIP_LEVEL = 4
+_ZSTD_LEVEL = 3
+
+
+class Body(NamedTuple):
+    etag: str
+    content: bytes
+    coding: Coding = ""
+
+
+class Bodies:
+    """Bodies in Redis or, without a REDIS_URL, in the bounded memory of this process."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._flights = Flights()
+
+    def get(self, kind: str, key: str, etag: str, coding: Coding = "") -> bytes | None:
+        """The bytes that an ETag of a document names, in a coding, if they are kept so."""
+        place = _place(kind, key, etag, coding)
+        stored = self._find(place) if ttl_seconds(kind) else None
+        content = _usable(kind, unseal(place, stored))
+        metrics.CACHE_READS.labels("body", kind, "hit" if content is not None else "miss").inc()
+        if content is not None:
+            metrics.CACHE_BYTES.labels(kind, "read").inc(len(content))
+        return content
+
+    def put(self, kind: str, key: str, etag: str, content: bytes, coding: Coding = "") -> bool:
+        """Keep the bytes that an ETag of a document names. Returns whether they are kept."""
+        if not ttl_seconds(kind):
+            return False
+        place = _place(kind, key, etag, coding)
+        stamped = time.time_ns().to_bytes(_STAMP_BYTES, "big") + content
+        is_kept = self._keep(place, seal(place, stamped), kept_seconds(kind))
+        metrics.CACHE_FILLS.labels("body", kind, "filled" if is_kept else "refused").inc()
+        if is_kept:
+            metrics.CACHE_BYTES.labels(kind, "written").inc(len(content))
+        return is_kept
+
+    def fetch(
+        self,
+        kind: str,
+        key: str,
+        etag: str,
+        make: Callable[[], tuple[str, bytes]],
+        coding: Coding = "",
+    ) -> Body:
+        """Return a body: the kept one, otherwise what `make` makes, once per process.
+
+        `make` returns the ETag that its bytes have, since the document may have moved on: the
+        answer then is a newer one. Each coding is kept once somebody has asked for it.
+        """
+        content = self.get(kind, key, etag, coding)
+        if content is not None:
+            return Body(etag, content, coding)
+
+        def work() -> Body:
+            if not coding:
+                return self._put(kind, key, Body(*make()))
+            plain = self.fetch(kind, key, etag, make)
+            return self._put(kind, key, packed(plain, coding))
+
+        return self._flights.run((kind, key, etag, coding), work)
+
+    def _put(self, kind: str, key: str, body: Body) -> Body:
+        self.put(kind, key, body.etag, body.content, body.coding)
+        return body
+
+    def _find(self, place: str) -> Any:
+        return self._server.get(place) if settings.REDIS_URL else memory.contents.get(place)
+
+    def _keep(self, place: str, value: bytes, seconds: float) -> bool:
+        if settings.REDIS_URL:
+            return self._server.set(place, value, seconds)
+        memory.contents.put(place, value, len(value))
+        return True
+
+
+class Pages:
+    """Pages of lists, by viewer: void for all who can see a project that changed in it.
+
+    Each viewer has a record, Name("list", viewer), whose content is a random generation. Changes
+    void it; pages are kept under it, and nobody asks for those of an older one.
+    """
+
+    def __init__(self, current: Current, bodies: Bodies) -> None:
+        self._current = current
+        self._bodies = bodies
+
+    def fetch(
+        self, viewer: str, query: str, make: Callable[[], bytes], coding: Coding = ""
+    ) -> Body:
+        """Return a page: the kept one, otherwise what `make` reads. Its ETag is empty."""
+        found = self._current.find(Name("list", viewer), lambda: secrets.token_hex(8).encode())
+        if not found.is_kept or not found.content:
+            return packed(Body("", make()), coding)
+        generation = found.content.decode()
+        digest = hashlib.sha256(query.encode()).hexdigest()
+        key = f"{viewer}?{digest}"
+        body = self._bodies.fetch("list", key, generation, lambda: (generation, make()), coding)
+        return body._replace(etag="")
+
+
+def packed(body: Body, coding: Coding) -> Body:
+    """A body that isn't compressed yet, in a coding."""
+    match coding:
+        case "gzip":
+            content = gzip.compress(body.content, _GZIP_LEVEL, mtime=0)
+        case "zstd":
+            content = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(body.content)
+        case _:
+            content = body.content
+    return body._replace(content=content, coding=coding)
+
+
+def _place(kind: str, key: str, etag: str, coding: Coding) -> str:
+    return f"body:{kind}:{key}:{etag}:{coding or 'identity'}"
+
+
+def _usable(kind: str, stamped: bytes | None) -> bytes | None:
+    """The content of a body that isn't past its TTL, which bounds what a mistake of ours can do."""
+    if stamped is None:
+        return None
+    age = (time.time_ns() - int.from_bytes(stamped[:_STAMP_BYTES], "big")) / 1e9
+    return stamped[_STAMP_BYTES:] if age < ttl_seconds(kind) else None
