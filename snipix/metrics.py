@@ -6,6 +6,7 @@ process then counts in files of its own, and an answer adds them up.
 
 import hmac
 import os
+import struct
 
 if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
     # Empty means unset; prometheus_client would take it for the folder one happens to be in.
@@ -30,6 +31,7 @@ from pymongo.monitoring import (
     CommandStartedEvent,
     CommandSucceededEvent,
 )
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 WRITE_CONFLICT = 112
 _MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR" in os.environ
@@ -89,7 +91,18 @@ def metrics_view(request: HttpRequest) -> HttpResponse:
     """Answer all metrics, to whoever shows METRICS_TOKEN where one is set."""
     if not _is_allowed(request):
         return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
-    return HttpResponse(generate_latest(_registry()), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+    return HttpResponse(collected(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+@retry(
+    retry=retry_if_exception_type(struct.error),
+    wait=wait_fixed(0.01),
+    stop=stop_after_attempt(10),
+    reraise=True,
+)
+def collected() -> bytes:
+    """All metrics, of all workers; read again while one has only just begun its empty file."""
+    return generate_latest(_registry())
 
 
 def _is_allowed(request: HttpRequest) -> bool:

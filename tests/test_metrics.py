@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from bson import ObjectId
 from django.db import connection
 from django.test import Client
 from prometheus_client import REGISTRY
+from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.parser import text_string_to_metric_families
 from pymongo import MongoClient
 from pymongo.errors import DuplicateKeyError, OperationFailure
@@ -193,3 +195,20 @@ def test_an_empty_folder_variable_leaves_no_files_behind(tmp_path: Path) -> None
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=env, check=True)
 
     assert not list(tmp_path.iterdir())
+
+
+def test_a_worker_that_has_only_just_begun_its_file_fails_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    monkeypatch.setattr(metrics, "_MULTIPROCESS", True)
+    file = tmp_path / "counter_99.db"
+    file.touch()
+
+    def begin() -> None:
+        MmapedDict(str(file)).close()
+
+    timer = threading.Timer(0.03, begin)
+    timer.start()
+    assert metrics.collected() == b""
+    timer.join()
