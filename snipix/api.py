@@ -201,7 +201,7 @@ class DocumentViewSet(viewsets.GenericViewSet):
             answer = idempotency.once(self.request, project_id, work, creates=creates)
         except errors.VersionMismatch:
             # The client read an older version, from us perhaps: it mustn't read that again.
-            cache.current.void(Name("project", project_id))
+            cache.current.void(Name("project", project_id), Name("list", self.actor.user_id))
             raise
         return Response(answer.body, status=answer.status, headers=dict(answer.headers))
 

@@ -114,7 +114,7 @@ def once(
                 "change; send one again only with the very same request."
             )
         # Who sends it again wasn't sure that it took effect: what is read next must show it.
-        cache.current.void(Name("project", kept.project_id))
+        cache.current.void(Name("project", kept.project_id), Name("list", kept.user_id))
         return kept.answer
 
     return history.change(keyed)
