@@ -20,7 +20,7 @@ from rest_framework.response import Response
 
 from snipix import cache, errors, etags, history, idempotency, times, wire
 from snipix.accounts import Actor
-from snipix.cache import Coding, Name
+from snipix.cache import Coding, Name, staleness
 from snipix.documents import Tag
 from snipix.etags import ETag
 from snipix.idempotency import Answer
@@ -180,11 +180,18 @@ class DocumentViewSet(viewsets.GenericViewSet):
         is_page = self.request.accepted_renderer.format == "api"
         return "" if is_page else wire.coding(self.request.headers.get("Accept-Encoding", ""))
 
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        staleness.begin()
+        return super().dispatch(request, *args, **kwargs)
+
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
     ) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)
         patch_vary_headers(response, ("Accept", "Accept-Encoding", "Authorization"))
+        if (age := staleness.age()) is not None:
+            response["X-Snipix-Stale"] = "true"
+            response["Age"] = str(int(age))
         return response
 
     def answer_change(

@@ -139,3 +139,6 @@ CACHE_OPEN = Gauge(
 CACHE_OWED = Gauge(
     "snipix_cache_owed", "Records changed and not void yet.", multiprocess_mode="livesum"
 )
+DATABASE_AWAY = Gauge(
+    "snipix_database_away", "Processes that refuse what needs MongoDB.", multiprocess_mode="livesum"
+)

@@ -2,10 +2,11 @@
 
 from typing import Any, TypeVar
 
+from django.db import DatabaseError, models
 from django.db import connection as _connection
-from django.db import models
 from django.db.models.sql.where import WhereNode
 from django_mongodb_backend.query import where_node
+from pymongo.errors import ConnectionFailure
 
 T = TypeVar("T")
 
@@ -57,6 +58,12 @@ def flat(mql: dict[str, Any]) -> dict[str, Any]:
         else:
             rest.append(condition)
     return {**merged, "$and": rest} if rest else merged
+
+
+def is_away(error: BaseException | None) -> bool:
+    """Whether an error means that MongoDB can't be reached."""
+    cause = error.__cause__ if isinstance(error, DatabaseError) and error.__cause__ else error
+    return isinstance(cause, ConnectionFailure)
 
 
 def one(queryset: models.QuerySet[Any, T]) -> T | None:

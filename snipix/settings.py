@@ -61,7 +61,7 @@ _listeners: list[CommandListener] = [
 ]
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
-        "ENGINE": "django_mongodb_backend",
+        "ENGINE": "snipix.database",
         # A URI that can't be reached rather than none, so that commands which need no database run.
         "HOST": MONGODB_URI or "mongodb://127.0.0.1:27017/",
         "NAME": MONGODB_DATABASE,
@@ -75,6 +75,7 @@ DATABASES: dict[str, dict[str, Any]] = {
             "serverSelectionTimeoutMS": int(MONGODB_TIMEOUT * 1000),
             "connectTimeoutMS": int(MONGODB_TIMEOUT * 1000),
             "socketTimeoutMS": int(MONGODB_SOCKET_TIMEOUT * 1000),
+            "heartbeatFrequencyMS": 1000,  # how soon its coming and going is noticed
             "appname": "snipix",
             "event_listeners": _listeners,
         },
@@ -112,6 +113,7 @@ CACHE_TTLS: dict[str, int] = {
     "list": env.integer("CACHE_TTL_LIST", CACHE_TTL),
     "account": env.integer("CACHE_TTL_ACCOUNT", CACHE_TTL),
 }
+STALE_MAX = env.integer("STALE_MAX", 3_600, at_least=0)
 WORKER_CACHE_BYTES = env.integer("WORKER_CACHE_BYTES", 64 * 2**20, at_least=0)
 _redis_options = {
     "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT,

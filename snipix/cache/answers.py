@@ -9,13 +9,18 @@ from typing import Any, Literal, NamedTuple
 
 import zstandard
 from django.conf import settings
+from django.db import DatabaseError
+from pymongo.errors import PyMongoError
 
 from snipix import memory, metrics
+from snipix.cache import staleness
 from snipix.cache.flights import Flights
 from snipix.cache.names import Name, kept_seconds, ttl_seconds
 from snipix.cache.records import Current
 from snipix.cache.serializer import seal, unseal
 from snipix.cache.servers import Server
+from snipix.database.base import refuse_if_away
+from snipix.mongo import is_away
 
 Coding = Literal["", "gzip", "zstd"]
 """As in `Content-Encoding` (RFC 9110, 8.4.1); empty for none."""
@@ -83,7 +88,24 @@ class Bodies:
             plain = self.fetch(kind, key, etag, make)
             return self._put(kind, key, packed(plain, coding))
 
-        return self._flights.run((kind, key, etag, coding), work)
+        try:
+            return self._flights.run((kind, key, etag, coding), work)
+        except (DatabaseError, PyMongoError) as error:
+            return self._stale(kind, key, etag, coding, error)
+
+    def _stale(self, kind: str, key: str, etag: str, coding: Coding, error: Exception) -> Body:
+        """What is past its TTL, now that the database is away. Raises the error if there is none.
+
+        An ETag names bytes, so they are right as long as the ETag is.
+        """
+        tried: tuple[Coding, ...] = (coding, "") if is_away(error) else ()
+        for kept in tried:
+            place = _place(kind, key, etag, kept)
+            stamped = unseal(place, self._find(place))
+            if stamped is not None and _age(stamped) < settings.STALE_MAX:
+                staleness.note(_age(stamped))
+                return Body(etag, stamped[_STAMP_BYTES:], kept)
+        raise error
 
     def _put(self, kind: str, key: str, body: Body) -> Body:
         self.put(kind, key, body.etag, body.content, body.coding)
@@ -114,7 +136,7 @@ class Pages:
         self, viewer: str, query: str, make: Callable[[], bytes], coding: Coding = ""
     ) -> Body:
         """Return a page: the kept one, otherwise what `make` reads. Its ETag is empty."""
-        found = self._current.find(Name("list", viewer), lambda: secrets.token_hex(8).encode())
+        found = self._current.find(Name("list", viewer), _new_generation)
         if not found.is_kept or not found.content:
             return packed(Body("", make()), coding)
         generation = found.content.decode()
@@ -122,6 +144,12 @@ class Pages:
         key = f"{viewer}?{digest}"
         body = self._bodies.fetch("list", key, generation, lambda: (generation, make()), coding)
         return body._replace(etag="")
+
+
+def _new_generation() -> bytes:
+    """A word that no list has had. Raises PyMongoError while nothing could be read under it."""
+    refuse_if_away()
+    return secrets.token_hex(8).encode()
 
 
 def packed(body: Body, coding: Coding) -> Body:
@@ -144,5 +172,9 @@ def _usable(kind: str, stamped: bytes | None) -> bytes | None:
     """The content of a body that isn't past its TTL, which bounds what a mistake of ours can do."""
     if stamped is None:
         return None
-    age = (time.time_ns() - int.from_bytes(stamped[:_STAMP_BYTES], "big")) / 1e9
-    return stamped[_STAMP_BYTES:] if age < ttl_seconds(kind) else None
+    return stamped[_STAMP_BYTES:] if _age(stamped) < ttl_seconds(kind) else None
+
+
+def _age(stamped: bytes) -> float:
+    """Seconds since a body was kept."""
+    return (time.time_ns() - int.from_bytes(stamped[:_STAMP_BYTES], "big")) / 1e9

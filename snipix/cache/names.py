@@ -6,8 +6,6 @@ from django.conf import settings
 
 LEASE_SECONDS = 30.0
 """A reader that takes longer than that to read may not fill."""
-KEPT_SECONDS = 3600.0
-"""What is past its TTL isn't used, but kept so long: there may be nothing better one day."""
 
 
 class Name(NamedTuple):
@@ -26,7 +24,8 @@ def ttl_seconds(kind: str) -> float:
 
 
 def kept_seconds(kind: str) -> float:
-    return max(ttl_seconds(kind), KEPT_SECONDS)
+    """For how long it is kept: past its TTL it is used only while the database is away."""
+    return max(ttl_seconds(kind), settings.STALE_MAX)
 
 
 def mark_seconds() -> float:

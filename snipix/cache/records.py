@@ -10,11 +10,17 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
 
+from django.conf import settings
+from django.db import DatabaseError
+from pymongo.errors import PyMongoError
+
 from snipix import metrics
+from snipix.cache import staleness
 from snipix.cache.flights import Flights
 from snipix.cache.names import Name, ttl_seconds
 from snipix.cache.servers import Look, Server
 from snipix.errors import OutcomeUnknown
+from snipix.mongo import is_away
 
 
 class Found(NamedTuple):
@@ -72,11 +78,23 @@ class Current:
         metrics.CACHE_READS.labels("record", name.kind, look.outcome).inc()
         if look.outcome == "hit":
             return Found(look.value, True)
-        if look.outcome != "miss":
-            return Found(load(), False)
-        # Whoever was given the same lease may share the work, even if it began before they came:
-        # no change was answered in between, or the lease would be another one.
-        return self._flights.run((name, look.value), lambda: self._fill(name, look.value, load))
+        try:
+            if look.outcome != "miss":
+                return Found(load(), False)
+            # Whoever was given the same lease may share the work, even if it began before they
+            # came: no change was answered in between, or the lease would be another one.
+            return self._flights.run((name, look.value), lambda: self._fill(name, look.value, load))
+        except (DatabaseError, PyMongoError) as error:
+            return self._stale(name, error)
+
+    def _stale(self, name: Name, error: Exception) -> Found:
+        """What was current when the database went away. Raises the error, if nothing is kept."""
+        look = self._server.look(name, settings.STALE_MAX)
+        if look.outcome != "hit" or not is_away(error):
+            raise error
+        metrics.CACHE_READS.labels("record", name.kind, "stale").inc()
+        staleness.note(look.age)
+        return Found(look.value, True)
 
     def _fill(self, name: Name, lease: bytes, load: Callable[[], bytes | None]) -> Found:
         content = load()

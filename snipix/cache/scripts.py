@@ -56,7 +56,7 @@ local record = redis.pcall('GET', KEYS[1])
 if type(record) == 'string' and record:sub(1, #here) == here then
   local age = now - (tonumber(record:sub(#here + 1, #here + 13)) or 0)
   if age >= 0 and age < ttl then
-    return {'hit', record:sub(#here + 14)}
+    return {'hit', record:sub(#here + 14), age}
   end
 end
 

@@ -32,6 +32,8 @@ class Look(NamedTuple):
 
     outcome: Outcome
     value: bytes = b""
+    age: float = 0.0
+    """Seconds since a hit was filled."""
 
 
 class Server:
@@ -53,14 +55,18 @@ class Server:
 
     # --- Records ---------------------------------------------------------------------------------
 
-    def look(self, name: Name) -> Look:
-        """Find a record or, where there is none that may be used, a lease for filling it."""
-        look = self._call("look", lambda: self._look(name), Look("unreachable"))
+    def look(self, name: Name, within: float | None = None) -> Look:
+        """Find a record or, where there is none that may be used, a lease for filling it.
+
+        It may be used within its TTL, or within so many seconds.
+        """
+        seconds = ttl_seconds(name.kind) if within is None else within
+        look = self._call("look", lambda: self._look(name, seconds), Look("unreachable"))
         if look.outcome != "hit":
             return look
         content = unseal(str(name), look.value)
         if content is not None:
-            return Look("hit", content)
+            return look._replace(value=content)
         self.void(name)
         return Look("damaged")
 
@@ -114,10 +120,10 @@ class Server:
 
     # --- The steps themselves --------------------------------------------------------------------
 
-    def _look(self, name: Name) -> Look:
-        ttl, lease = _milliseconds(ttl_seconds(name.kind)), _milliseconds(LEASE_SECONDS)
+    def _look(self, name: Name, seconds: float) -> Look:
+        ttl, lease = _milliseconds(seconds), _milliseconds(LEASE_SECONDS)
         found = self._run(scripts.LOOK, [name], ttl, secrets.token_hex(8), lease)
-        return Look(found[0].decode(), found[1])
+        return Look(found[0].decode(), found[1], (found[2] if len(found) > 2 else 0) / 1000)
 
     def _void(self, names: Collection[Name]) -> None:
         keys = list(
@@ -129,7 +135,7 @@ class Server:
     def _recover(self, owed: Collection[Name]) -> None:
         """Void what is owed, and see whether Redis does what readers ask of it."""
         self._void(owed)
-        self._look(_PROBE)
+        self._look(_PROBE, ttl_seconds(_PROBE.kind))
 
     def _run(self, script: scripts.Script, names: Sequence[Name], *arguments: Any) -> Any:
         return script.run(self._client(), list(self._keys(names)), *arguments)

@@ -2,20 +2,23 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pymongo.client_session import ClientSession
-from pymongo.errors import AutoReconnect, OperationFailure
+from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
 from projects.models import Project
 from projects.services import create_project, update_project
 from snipix import errors, history, indexes, local
 from snipix.accounts import Actor
 from snipix.audit import AuditEntry
+from snipix.database.base import refuse_if_away
 from snipix.demo.stage import pointed_at
 from snipix.history import Revision
+from snipix.local.processes import wait_until
 from snipix.mongo import connection
 from tests.conftest import Api
 from timelines import samples
@@ -236,10 +239,18 @@ def test_an_outcome_that_stays_unknown_is_told_and_settled_by_sending_again(
     assert response["Retry-After"].isdigit()
     assert time.monotonic() - began < settings.REQUEST_DEADLINE / 2, "or threads pile up"
     mongo.start()
+    assert wait_until(_is_back, seconds=5), "the driver asks once a second"
     assert Revision.objects.filter(kind="timeline").count() == lands
     again = api("PUT", path, {"zoom": 2}, **sent)
     assert (again.status_code, again.json()["version"]) == (200, 1)
     assert_saved_once(Project.objects.get())
+
+
+def _is_back() -> bool:
+    with suppress(PyMongoError):
+        refuse_if_away()
+        return True
+    return False
 
 
 def test_what_was_certainly_not_saved_is_told_so(

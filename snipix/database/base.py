@@ -1,0 +1,63 @@
+"""The MongoDB backend, with a breaker: while MongoDB is away, operations are refused at once.
+
+The driver's own monitors ask the servers once a second, and know before any request does whether
+one of them takes writes. Without this, each request would wait for as long as an election may take
+(MONGODB_TIMEOUT), and hold one of a few threads.
+"""
+
+import threading
+import time
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS
+from django_mongodb_backend import base
+from pymongo.errors import ServerSelectionTimeoutError
+from pymongo.topology_description import TopologyDescription
+
+from snipix import metrics
+
+GRACE_SECONDS = 2.0
+"""For how long requests wait for a server before they are refused: an election is mostly over."""
+
+
+class Breaker:
+    """Since when MongoDB is away, as this process sees it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._since: float | None = None
+
+    def is_open(self, topology: TopologyDescription) -> bool:
+        """Whether no server has taken writes for longer than is worth waiting."""
+        is_away = not topology.has_writable_server() and _were_asked(topology)
+        with self._lock:
+            if not is_away:
+                self._since = None
+            elif self._since is None:
+                self._since = time.monotonic()
+            is_open = is_away and time.monotonic() - (self._since or 0) > GRACE_SECONDS
+        metrics.DATABASE_AWAY.set(is_open)
+        return is_open
+
+
+def _were_asked(topology: TopologyDescription) -> bool:
+    """Whether every server was asked, and there was trouble: at first nothing is known."""
+    servers = topology.server_descriptions().values()
+    return all(server.error is not None or server.is_server_type_known for server in servers)
+
+
+breaker = Breaker()
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    def get_collection(self, name: str, **kwargs: Any) -> Any:
+        """A collection. Raises ServerSelectionTimeoutError at once while MongoDB is away."""
+        refuse_if_away()
+        return super().get_collection(name, **kwargs)
+
+
+def refuse_if_away() -> None:
+    """Raise ServerSelectionTimeoutError while MongoDB is away. Asks nobody itself."""
+    client = DatabaseWrapper._connection_pools.get(DEFAULT_DB_ALIAS)
+    if client is not None and breaker.is_open(client.topology_description):
+        raise ServerSelectionTimeoutError("MongoDB is away, and was asked just now")
