@@ -6,6 +6,7 @@ idempotency key.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from django.db import models
@@ -18,7 +19,7 @@ from rest_framework.fields import empty
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from snipix import cache, errors, etags, history, idempotency, times, wire
+from snipix import cache, errors, etags, history, idempotency, resilience, times, wire
 from snipix.accounts import Actor
 from snipix.cache import Coding, Name, staleness
 from snipix.documents import Tag
@@ -96,6 +97,10 @@ class DocumentSerializer(StrictSerializer, serializers.ModelSerializer):
     }
 
 
+def _read(handler: Callable[..., Response], *args: Any, **kwargs: Any) -> Response:
+    return resilience.read(lambda: handler(*args, **kwargs))
+
+
 Made = tuple[Tag, bytes]
 """A body, and what it is of."""
 
@@ -114,6 +119,9 @@ class DocumentViewSet(viewsets.GenericViewSet):
         _ = request.body
         super().initial(request, *args, **kwargs)
         _ = request.data  # parsed before anything is looked up: a broken body is refused as such
+        handlers = vars(self)
+        if request.method == "GET" and "get" in handlers:
+            handlers["get"] = partial(_read, handlers["get"])
 
     @property
     def actor(self) -> Actor:

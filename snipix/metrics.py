@@ -119,6 +119,7 @@ def _registry() -> CollectorRegistry:
     return registry
 
 
+READ_RETRIES = Counter("snipix_read_retries", "Attempts of reads that were repeated.")
 CACHE_READS = Counter(
     "snipix_cache_reads", "Looks into the cache, by what was found.", ["part", "kind", "outcome"]
 )

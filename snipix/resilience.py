@@ -22,7 +22,7 @@ from pymongo.errors import ConnectionFailure, PyMongoError
 from pymongo.errors import ServerSelectionTimeoutError as NoServer
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
-from tenacity import RetryCallState, Retrying
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
 from snipix import errors, metrics, open_transactions
@@ -90,6 +90,30 @@ def transaction(work: Callable[[], T], *, is_committed: Callable[[ObjectId], boo
     finally:
         _running.reset(reset)
         run.end()
+
+
+def read(work: Callable[[], T]) -> T:
+    """Run what only reads, again where it failed for a moment: three times at most.
+
+    Raises what `work` raises for good. That there is no server is no matter of a moment.
+    """
+    for attempt in Retrying(
+        retry=retry_if_exception(_is_momentary),
+        wait=_failure_wait,
+        stop=stop_after_attempt(ATTEMPTS),
+        before_sleep=lambda _: metrics.READ_RETRIES.inc(),
+        reraise=True,
+    ):
+        with attempt:
+            result = work()
+    return result
+
+
+def _is_momentary(error: BaseException) -> bool:
+    is_integrity = isinstance(error, IntegrityError)
+    return (
+        _reason(error) == "failure" and not is_integrity and not isinstance(_cause(error), NoServer)
+    )
 
 
 class _Run:

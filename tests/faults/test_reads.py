@@ -1,0 +1,69 @@
+"""Reads that fail for a moment are repeated; others aren't."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pymongo.errors import AutoReconnect, OperationFailure, ServerSelectionTimeoutError
+from pymongo.synchronous.collection import Collection
+
+from tests.conftest import Api
+
+Fail = Callable[..., None]
+
+
+@pytest.fixture
+def fail(monkeypatch: pytest.MonkeyPatch) -> Fail:
+    """Let the next so many queries fail, past the driver's own retries."""
+    aggregate = Collection.aggregate
+    errors: list[Exception] = []
+
+    def failing(*args: Any, **kwargs: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return aggregate(*args, **kwargs)
+
+    monkeypatch.setattr(Collection, "aggregate", failing)
+
+    def fail(times: int, error: Exception) -> None:
+        errors[:] = [error] * times
+
+    fail.left = errors  # type: ignore[attr-defined]
+    return fail
+
+
+MOMENTARY = [
+    AutoReconnect("connection closed"),
+    OperationFailure("not primary", 10107, {"errorLabels": ["TransientTransactionError"]}),
+]
+
+
+@pytest.mark.parametrize("path", ["", "versions/", "timeline/changes/", "audit/"])
+@pytest.mark.parametrize("error", MOMENTARY, ids=["cut", "not primary"])
+def test_a_read_that_fails_twice_is_answered(
+    api: Api, fail: Fail, path: str, error: Exception
+) -> None:
+    address = f"/projects/{api.create()['id']}/{path}"
+    fail(2, error)
+    assert api("GET", address).status_code == 200
+    assert fail.left == []  # type: ignore[attr-defined]
+
+
+def test_a_read_that_keeps_failing_is_a_503(api: Api, fail: Fail) -> None:
+    path = f"/projects/{api.create()['id']}/versions/"
+    fail(3, AutoReconnect("connection closed"))
+    response = api("GET", path)
+    assert (response.status_code, response.json()["code"]) == (503, "database-unavailable")
+    assert fail.left == []  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "error", [ServerSelectionTimeoutError("nobody"), OperationFailure("bad", 2)]
+)
+def test_what_is_no_matter_of_a_moment_isnt_repeated(
+    api: Api, fail: Fail, error: Exception
+) -> None:
+    path = f"/projects/{api.create()['id']}/versions/"
+    fail(3, error)
+    assert api("GET", path).status_code == 503
+    assert len(fail.left) == 2  # type: ignore[attr-defined]
