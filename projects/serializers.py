@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from bson import ObjectId
 from django.contrib.auth.models import User
 from django.core.validators import RegexValidator
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from projects.models import Project
@@ -145,6 +146,7 @@ def known_user(user_id: str) -> str:
     return user_id.lower()
 
 
+@extend_schema_serializer(many=False)
 class ProjectPageSerializer(serializers.Serializer):
     """One page of a list."""
 
@@ -166,6 +168,7 @@ class TrashedSerializer(serializers.Serializer):
     purge_after = api.MillisecondField(help_text="It can be restored until then.")
 
 
+@extend_schema_serializer(many=False)
 class TrashPageSerializer(serializers.Serializer):
     """One page of the trash."""
 

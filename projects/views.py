@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -76,7 +76,11 @@ class ProjectViewSet(CurrentViewSet):
 
     @extend_schema(
         parameters=[openapi.IDEMPOTENCY_KEY, openapi.DRY_RUN],
-        responses={201: ProjectSerializer, **openapi.problems(400, 409, 422)},
+        responses={
+            201: ProjectSerializer,
+            200: OpenApiResponse(ProjectSerializer, "With `dry_run`: nothing was made."),
+            **openapi.problems(400, 409, 413, 415, 422),
+        },
     )
     def create(self, request: Request) -> Response:
         """Make a project. Its id may be chosen, so that an editor can begin offline."""
@@ -112,7 +116,7 @@ class ProjectViewSet(CurrentViewSet):
 
     @extend_schema(
         parameters=_CHANGES,
-        responses={200: TrashedSerializer, **openapi.problems(403, 404, 412, 422)},
+        responses={200: TrashedSerializer, **openapi.problems(400, 403, 404, 412, 422)},
     )
     def destroy(self, request: Request, project_id: str) -> Response:
         """Move a project to the trash, from where it can be restored until retention ends."""
@@ -128,7 +132,7 @@ class ProjectViewSet(CurrentViewSet):
     @extend_schema(
         request=None,
         parameters=_CHANGES,
-        responses={200: ProjectSerializer, **openapi.problems(403, 404, 412, 422)},
+        responses={200: ProjectSerializer, **openapi.problems(400, 403, 404, 412, 422)},
     )
     @action(detail=True, methods=["post"])
     def restore(self, request: Request, project_id: str) -> Response:
@@ -145,7 +149,7 @@ class ProjectViewSet(CurrentViewSet):
     @extend_schema(
         request=None,
         parameters=[openapi.IDEMPOTENCY_KEY, openapi.DRY_RUN],
-        responses={200: openapi.struct(Purged), **openapi.problems(403, 404)},
+        responses={200: openapi.struct(Purged), **openapi.problems(400, 403, 404)},
     )
     @action(detail=True, methods=["post"])
     def purge(self, request: Request, project_id: str) -> Response:

@@ -102,6 +102,7 @@ _PROBLEMS = {
     409: "It conflicts: the id is taken, or both sides changed the same (`conflicts`).",
     412: "The document was changed meanwhile: `current` has version and ETag.",
     413: "The body is too large.",
+    415: "The body has a media type that isn't taken here.",
     422: "The idempotency key was used for another request.",
     428: "`If-Match` is missing.",
 }

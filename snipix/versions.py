@@ -206,7 +206,7 @@ class VersionedViewSet(api.DocumentViewSet):
 
     @extend_schema(
         parameters=[openapi.IDEMPOTENCY_KEY, openapi.DRY_RUN],
-        responses={200: openapi.struct(Version), **openapi.problems(403, 404, 422)},
+        responses={200: openapi.struct(Version), **openapi.problems(400, 403, 404, 422)},
     )
     def forget_name(self, request: Request, project_id: str, version: str) -> Response:
         """Take a version's name away. The version stays."""

@@ -96,7 +96,7 @@ class CaptionViewSet(TranscriptionViews):
         responses={
             200: openapi.struct(TranscriptionSaved),
             201: openapi.struct(TranscriptionSaved),
-            **openapi.problems(400, 403, 404, 412, 413, 422),
+            **openapi.problems(400, 403, 404, 412, 413, 415, 422),
         },
     )
     def create(self, request: Request, project_id: str) -> Response:

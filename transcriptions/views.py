@@ -134,6 +134,7 @@ class TranscriptionViewSet(TranscriptionViews):
         parameters=[openapi.IDEMPOTENCY_KEY, openapi.DRY_RUN],
         responses={
             201: openapi.struct(TranscriptionSaved),
+            200: openapi.struct(TranscriptionSaved),  # with `dry_run`: nothing was made
             **openapi.problems(400, 403, 404, 409, 413, 422),
         },
     )
@@ -189,7 +190,9 @@ class TranscriptionViewSet(TranscriptionViews):
         fields = edits.read_fields(wire.raw(request))
         return self.change(lambda before: edits.change_metadata(before, **fields), require_current)
 
-    @extend_schema(parameters=CHANGES, responses={**_SAVED, **openapi.problems(403, 404, 412, 422)})
+    @extend_schema(
+        parameters=CHANGES, responses={**_SAVED, **openapi.problems(400, 403, 404, 412, 422)}
+    )
     def destroy(self, request: Request, project_id: str) -> Response:
         """Move the transcription to the trash; the project stays. It can be restored."""
 
@@ -207,7 +210,7 @@ class TranscriptionViewSet(TranscriptionViews):
     @extend_schema(
         request=None,
         parameters=CHANGES,
-        responses={**_SAVED, **openapi.problems(403, 404, 412, 422)},
+        responses={**_SAVED, **openapi.problems(400, 403, 404, 412, 422)},
     )
     def restore(self, request: Request, project_id: str) -> Response:
         """Bring the transcription back from the trash. One that isn't there stays as it is."""
