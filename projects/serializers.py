@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 from bson import ObjectId
 from django.contrib.auth.models import User
 from django.core.validators import RegexValidator
-from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from projects.models import Project
@@ -83,7 +82,7 @@ class ProjectSerializer(api.DocumentSerializer):
     collaborators = CollaboratorSerializer(many=True, read_only=True)
     created_at = api.MillisecondField(read_only=True)
     updated_at = api.MillisecondField(read_only=True)
-    deleted_at = api.MillisecondField(read_only=True)
+    deleted_at = api.MillisecondField(read_only=True, allow_null=True)
 
     class Meta:
         model = Project
@@ -146,7 +145,6 @@ def known_user(user_id: str) -> str:
     return user_id.lower()
 
 
-@extend_schema_serializer(many=False)
 class ProjectPageSerializer(serializers.Serializer):
     """One page of a list."""
 
@@ -168,7 +166,6 @@ class TrashedSerializer(serializers.Serializer):
     purge_after = api.MillisecondField(help_text="It can be restored until then.")
 
 
-@extend_schema_serializer(many=False)
 class TrashPageSerializer(serializers.Serializer):
     """One page of the trash."""
 

@@ -115,6 +115,10 @@ class Schema(AutoSchema):
         subject = type(self.view).__name__.removesuffix("ViewSet").lower()
         return f"{subject}_{getattr(self.view, 'action', '')}"
 
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        """Lists are answered in pages, which are objects."""
+        return False
+
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """Tokens of accounts mode (RFC 6750)."""
@@ -178,6 +182,11 @@ def struct(type_: type[msgspec.Struct]) -> dict[str, Any]:
         raise TypeError(f"two structs of the API have one name: {clashing}")
     components.update(found)
     return schema
+
+
+def either(*types: type[msgspec.Struct]) -> dict[str, Any]:
+    """The schema of an answer that has one of several forms."""
+    return {"oneOf": [struct(type_) for type_ in types]}
 
 
 def problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:

@@ -18,7 +18,7 @@ from snipix.idempotency import Answer
 from snipix.pagination import OLDEST_VERSION_FIRST
 from snipix.parameters import one_time, refuse_unknown, whole_number
 from snipix.states import StateWarning
-from snipix.versions import Comparison, Rollback, Version
+from snipix.versions import Comparison, Rollback, Version, VersionWithState
 from timelines import changes, edits, json_patch, services, state, words
 from timelines.changes import Change
 from timelines.models import Timeline
@@ -97,7 +97,11 @@ class TimelineViewSet(CurrentViewSet):
 
     @extend_schema(
         parameters=[openapi.AT],
-        responses={200: openapi.struct(TimelineRead), 304: None, **openapi.problems(400, 404)},
+        responses={
+            200: openapi.either(TimelineRead, VersionWithState),
+            304: None,
+            **openapi.problems(400, 404),
+        },
     )
     def retrieve(self, request: Request, project_id: str) -> Response:
         """Read the timeline. One that was never saved is empty, and at version 0.

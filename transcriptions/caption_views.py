@@ -18,6 +18,7 @@ from snipix.refusals import InvalidState, translate
 from transcriptions import captions, services
 from transcriptions.captions import FORMATS, CueOptions, Format, FormatName
 from transcriptions.models import Transcription
+from transcriptions.state import TranscriptionState
 from transcriptions.views import CHANGES, TranscriptionSaved, TranscriptionViews, saved
 
 _READABLE = [format.name for format in FORMATS.values() if format.is_readable]
@@ -66,6 +67,7 @@ class CaptionViewSet(TranscriptionViews):
         parameters=[_FORMAT, *_OPTIONS],
         responses={
             **{(200, format.media_type): str for format in FORMATS.values()},
+            (200, FORMATS["json"].media_type): openapi.struct(TranscriptionState),
             304: None,
             **openapi.problems(400, 404),
         },

@@ -178,7 +178,7 @@ def _match(id: str, *, is_required: bool = False) -> Callable[[Request, Transcri
     """A precondition that either the segment's tag meets or the transcription's."""
 
     def check(request: Request, transcription: Transcription) -> None:
-        if not is_required and request.headers.get("If-Match", "*").strip() == "*":
+        if not is_required and request.headers.get("If-Match", "").strip() in ("", "*"):
             return
         current = _etag(find(transcription.state, id)[1])
         stated = etags.stated(request, current)

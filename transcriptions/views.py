@@ -18,7 +18,7 @@ from snipix.documents import Document
 from snipix.idempotency import Answer
 from snipix.parameters import one_flag, one_number, one_time, refuse_unknown, whole_number
 from snipix.states import StateWarning
-from snipix.versions import Comparison, Rollback
+from snipix.versions import Comparison, Rollback, VersionWithState
 from transcriptions import edits, services, state, words
 from transcriptions.edits import Edited
 from transcriptions.models import Transcription
@@ -113,7 +113,11 @@ class TranscriptionViewSet(TranscriptionViews):
 
     @extend_schema(
         parameters=[*_WINDOW, openapi.AT],
-        responses={200: openapi.struct(TranscriptionRead), 304: None, **openapi.problems(400, 404)},
+        responses={
+            200: openapi.either(TranscriptionRead, VersionWithState),
+            304: None,
+            **openapi.problems(400, 404),
+        },
     )
     def retrieve(self, request: Request, project_id: str) -> Response:
         """Read the transcription: whole, a window of time, or without words.
