@@ -1,6 +1,6 @@
 # Everything a developer runs. `make` alone explains.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-kill test-long bench-edits bench-history bench-words lint openapi check clean
+.PHONY: help run demo test test-kill test-fresh test-long bench-edits bench-history bench-words lint openapi check clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -20,7 +20,10 @@ test: .venv/dev  ## Run the tests on servers of their own
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 test-kill: .venv/dev  ## Run the long test that kills everything in 50 rounds (SNIPIX_KILL_ROUNDS)
-	@exec $(BIN)/python -m pytest -m long tests/faults $(ARGS)
+	@exec $(BIN)/python -m pytest -m long tests/faults/test_kill.py $(ARGS)
+
+test-fresh: .venv/dev  ## Run the long test that no read is stale, each scenario for 60 s (SNIPIX_FRESH_SECONDS)
+	@exec $(BIN)/python -m pytest -m long tests/faults/test_fresh.py $(ARGS)
 
 test-long: .venv/dev  ## Run all tests that are too long for every day
 	@exec $(BIN)/python -m pytest -m long $(ARGS)

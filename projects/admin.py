@@ -110,7 +110,7 @@ class ProjectAdmin(DocumentAdmin):
     heavy = ("metadata", "description", "keys")
     readonly_fields = (
         "project_id", "owner", "shared_with", "creator", "version", "created_at", "updated_at",
-        "timeline", "transcription", "video_path", "trimmed_video_path", "thumbnail",
+        "timeline", "transcription", "video_file", "video_path", "trimmed_video_path", "thumbnail",
     )  # fmt: skip
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -176,6 +176,13 @@ class ProjectAdmin(DocumentAdmin):
             return "none yet"
         size = f"{summary['segments']:,} segments" if summary["exists"] else "in the trash"
         return f"{size}, version {summary['version']}"
+
+    @admin.display(description="video")
+    def video_file(self, project: Project) -> str:
+        if (video := project.video) is None:
+            return "none yet"
+        size = f"{video['width']} by {video['height']}, {video['duration']:g} s"
+        return f"{video['file_name']}: {video['media_type']}, {video['size']:,} bytes, {size}"
 
     @admin.display(description="metadata")
     def metadata_as_text(self, project: Project) -> str:

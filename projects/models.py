@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal, Self
 
@@ -54,6 +54,11 @@ def no_transcription() -> dict[str, Any]:
     }
 
 
+def without_video(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Schema 2 says what is known of the video; before, nobody could upload one."""
+    return {**state, "video": None}
+
+
 def parts() -> Iterator[type[Part]]:
     """What belongs to a project and has its ObjectId: its timeline, …"""
     return (model for model in apps.get_models() if issubclass(model, Part))
@@ -97,7 +102,9 @@ class Project(Document):
 
     kind = "project"
     goes_with_project = True
+    representation = "2"
     state_type = ProjectState
+    upgrades = (without_video,)
     derived_fields = ("readers", "keys", "sort_name", "sort_duration")
     collection_indexes: ClassVar[Sequence[IndexModel]] = (
         IndexModel([("projectId", ASCENDING)], unique=True),
@@ -122,6 +129,7 @@ class Project(Document):
     metadata = BsonField(default=dict, blank=True)
     tags = ArrayField(models.CharField(max_length=100), default=list, blank=True)
     duration = models.FloatField(null=True, blank=True)
+    video = BsonField(null=True, default=None, editable=False)
     thumbnail = models.CharField(max_length=500, null=True, editable=False)  # noqa: DJ001
     video_path = models.CharField(  # noqa: DJ001 - JSON has null, and so has the contract
         max_length=500, db_column="videoPath", null=True, editable=False

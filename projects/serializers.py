@@ -5,8 +5,10 @@ from typing import Any, ClassVar
 from bson import ObjectId
 from django.contrib.auth.models import User
 from django.core.validators import RegexValidator
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from media import addresses
 from projects.models import Project
 from snipix import api, wire
 
@@ -39,6 +41,25 @@ class TranscriptionSummarySerializer(serializers.Serializer):
     saved_at = api.MillisecondField(allow_null=True)
 
 
+class VideoSerializer(serializers.Serializer):
+    """What was found in a project's video file."""
+
+    address = serializers.CharField(help_text="Where the file is to be had.")
+    file_name = serializers.CharField(help_text="What its sender called it.")
+    media_type = serializers.CharField()
+    container = serializers.CharField()
+    size = serializers.IntegerField(help_text="In bytes.")
+    sha256 = serializers.CharField()
+    duration = serializers.FloatField(help_text="In seconds, of the longest stream.")
+    fps_num = serializers.IntegerField(help_text="Frames per second: fps_num / fps_den, exactly.")
+    fps_den = serializers.IntegerField()
+    width = serializers.IntegerField(help_text="In pixels, as it is shown. So is the height.")
+    height = serializers.IntegerField()
+    video_codec = serializers.CharField()
+    audio_codec = serializers.CharField(allow_null=True)
+    uploaded_at = serializers.CharField()
+
+
 class CollaboratorSerializer(serializers.Serializer):
     """Somebody whom the owner lets see a project, or change it."""
 
@@ -60,7 +81,7 @@ class MetadataField(serializers.DictField):
 
 
 class ProjectSerializer(api.DocumentSerializer):
-    """A project. What names files on the server is read-only."""
+    """A project. Its files are shown by their addresses, and come from uploads."""
 
     id = api.TextField(
         validators=[RegexValidator(rf"^{api.PROJECT_ID}\Z")],
@@ -76,6 +97,12 @@ class ProjectSerializer(api.DocumentSerializer):
     duration = api.NumberField(
         min_value=0, max_value=1e9, required=False, allow_null=True, help_text="In seconds."
     )
+    video = serializers.SerializerMethodField(help_text="What was found in its video file.")
+    thumbnail = serializers.SerializerMethodField(
+        help_text="The address of a picture of the video; with accounts it is signed, and ends."
+    )
+    video_path = serializers.SerializerMethodField(help_text="The address of the video.")
+    trimmed_video_path = serializers.SerializerMethodField()
     timeline = TimelineSummarySerializer(source="timeline_state", read_only=True)
     transcription = TranscriptionSummarySerializer(source="transcription_state", read_only=True)
     version = serializers.IntegerField(read_only=True)
@@ -88,19 +115,33 @@ class ProjectSerializer(api.DocumentSerializer):
         model = Project
         fields = (
             "id", "name", "description", "status", "metadata", "tags", "duration",
-            "thumbnail", "video_path", "trimmed_video_path", "trimmed_duration",
+            "video", "thumbnail", "video_path", "trimmed_video_path", "trimmed_duration",
             "timeline", "transcription", "version", "etag", "user_id", "created_by",
             "collaborators",
             "created_at", "updated_at", "is_deleted", "deleted_at",
         )  # fmt: skip
         read_only_fields = (
-            "thumbnail", "video_path", "trimmed_video_path", "trimmed_duration",
-            "user_id", "created_by", "is_deleted",
+            "trimmed_duration", "user_id", "created_by", "is_deleted",
         )  # fmt: skip
         extra_kwargs: ClassVar[dict[str, Any]] = {
             "description": {"max_length": 20_000},
             "status": {"required": False},
         }
+
+    @extend_schema_field(VideoSerializer(allow_null=True))
+    def get_video(self, project: Project) -> dict[str, Any] | None:
+        shown = {"address": addresses.video(project.project_id)}
+        return {**shown, **project.video} if project.video else None
+
+    def get_thumbnail(self, project: Project) -> str | None:
+        stored = project.thumbnail if project.video else None
+        return addresses.thumbnail(project.project_id, stored) if stored else None
+
+    def get_video_path(self, project: Project) -> str | None:
+        return addresses.video(project.project_id) if project.video else None
+
+    def get_trimmed_video_path(self, project: Project) -> str | None:
+        return None  # nothing is trimmed yet; what was stored by others names files of theirs
 
     def validate_name(self, value: str) -> str:
         if not value.strip():

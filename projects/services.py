@@ -61,6 +61,8 @@ def roll_back_project(project: Project, version: int, *, actor: Actor) -> None:
     """Bring back the content of a version; whose it is, the trash and media stay. NotFound."""
     old = history.read(project, version)
     content = {name: getattr(old, name) for name in CONTENT_FIELDS}
+    if project.state.video:
+        del content["duration"]  # it is that of the video, which stays
     description = f"Rolled back to version {version}"
     _write_content(project, content, action="rollback", actor=actor, description=description)
 

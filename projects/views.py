@@ -9,6 +9,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from media import addresses
 from projects import listing, services
 from projects.current_views import CurrentViewSet
 from projects.models import Project, Right
@@ -96,7 +97,7 @@ class ProjectViewSet(CurrentViewSet):
     @extend_schema(responses={200: ProjectSerializer, 304: None, **openapi.problems(404)})
     def retrieve(self, request: Request, project_id: str) -> Response:
         """Read a project, with a summary of its timeline."""
-        return self.answer_current(self._encode)
+        return self.answer_current(self._encode, options=addresses.period())
 
     @extend_schema(
         parameters=_REPLACES,

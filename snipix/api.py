@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 from django.db import models
-from django.utils.cache import patch_vary_headers
 from django.utils.http import http_date
 from django_mongodb_backend.fields import ObjectIdAutoField
 from django_mongodb_backend.fields import ObjectIdField as ObjectIdModelField
@@ -192,15 +191,18 @@ class DocumentViewSet(viewsets.GenericViewSet):
         staleness.begin()
         return super().dispatch(request, *args, **kwargs)
 
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        headers = super().default_response_headers
+        return {**headers, "Vary": "Accept, Accept-Encoding, Authorization"}
+
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
     ) -> Response:
-        response = super().finalize_response(request, response, *args, **kwargs)
-        patch_vary_headers(response, ("Accept", "Accept-Encoding", "Authorization"))
         if (age := staleness.age()) is not None:
             response["X-Snipix-Stale"] = "true"
             response["Age"] = str(int(age))
-        return response
+        return super().finalize_response(request, response, *args, **kwargs)
 
     def answer_change(
         self, project_id: str, work: Callable[[], Answer], *, creates: bool = False

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from logging import DEBUG, Filter, LogRecord
 from typing import Any
 
@@ -234,6 +235,7 @@ def client_address(request: HttpRequest) -> str:
     return (_address(entries[-proxies]) if len(entries) >= proxies else "") or direct
 
 
+@lru_cache
 def _address(text: str) -> str:
     """Read an address, perhaps with a port; "" if it is none."""
     text = text.strip()

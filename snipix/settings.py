@@ -31,6 +31,7 @@ FORMAT_MODULE_PATH = "snipix.formats"
 SNIPIX_AUTH = env.choice("SNIPIX_AUTH", "anonymous", ("anonymous", "accounts"))
 MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 8 * 1024 * 1024, at_least=64 * 1024)
 MAX_STATE_BYTES = 15 * 1024 * 1024  # as JSON, and each part as BSON: MongoDB takes 16 MiB
+MAX_VIDEO_BYTES = env.integer("MAX_VIDEO_BYTES", 2 * 1024**3, at_least=1)
 PAGE_SIZE = env.integer("PAGE_SIZE", 50, at_least=1)
 PAGE_SIZE_MAX = env.integer("PAGE_SIZE_MAX", 200, at_least=1)
 BODY_TIMEOUT = env.seconds("BODY_TIMEOUT", 10, at_least=1)
@@ -42,6 +43,8 @@ DRAFT_RETENTION_DAYS = env.integer("DRAFT_RETENTION_DAYS", 14, at_least=1, at_mo
 IDEMPOTENCY_RETENTION_DAYS = env.integer(
     "IDEMPOTENCY_RETENTION_DAYS", 30, at_least=1, at_most=20_000
 )
+MEDIA_ROOT = str(BASE_DIR / env.text("MEDIA_ROOT", ".data/media"))
+MEDIA_ACCEL_PREFIX = env.text("MEDIA_ACCEL_PREFIX")
 METRICS_TOKEN = env.text("METRICS_TOKEN")
 WEB_CONCURRENCY = env.integer("WEB_CONCURRENCY", 2, at_least=1)  # gunicorn's workers …
 WEB_THREADS = env.integer("WEB_THREADS", 8, at_least=1)  # … and the threads of each
@@ -151,6 +154,7 @@ INSTALLED_APPS = [
     "projects",
     "timelines",
     "transcriptions",
+    "media",
     "snipix.apps.MongoAdminConfig",
     "snipix.apps.MongoAuthConfig",
     "snipix.apps.MongoContentTypesConfig",
@@ -166,6 +170,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "snipix.logs.RequestMiddleware",
+    "snipix.older.envelope.EnvelopeMiddleware",
     "snipix.health.ProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -233,6 +238,7 @@ CORS_ALLOW_HEADERS = [
     "idempotency-key",
     "if-match",
     "if-none-match",
+    "if-range",
     "prefer",
     "range",
     "x-client-id",

@@ -181,7 +181,8 @@ def _normalise(state: Struct) -> None:
         for name in plan.children:
             _normalise_all(getattr(state, name))
         for name in plan.child:
-            _normalise(getattr(state, name))
+            if (child := getattr(state, name)) is not None:
+                _normalise(child)
     except Refused as refused:
         refused.steps.append(name)
         raise

@@ -2,7 +2,6 @@
 
 from django.contrib import admin
 from django.urls import include, path, re_path
-from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
 from snipix import health, metrics
@@ -11,6 +10,7 @@ urlpatterns = [
     path("api/v1/", include("projects.urls")),
     path("api/v1/", include("timelines.urls")),
     path("api/v1/", include("transcriptions.urls")),
+    path("", include("media.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(), name="docs"),
     path(
@@ -20,7 +20,7 @@ urlpatterns = [
     re_path(r"^health/ready/?$", health.ready, name="health-ready"),
     re_path(r"^metrics/?$", metrics.metrics_view, name="metrics"),
     path("admin/", admin.site.urls),
-    path("", RedirectView.as_view(url="/api/docs/"), name="root"),
+    path("", include("snipix.older.urls")),
 ]
 handler400 = "snipix.errors.bad_request"
 handler404 = "snipix.errors.page_not_found"

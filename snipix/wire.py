@@ -33,6 +33,8 @@ JSON = "application/json"
 JSON_PATCH = "application/json-patch+json"
 EDITS = "application/vnd.snipix.edits+json"
 
+_UPLOADS = re.compile(r"/(?:api/v1/projects/[^/]+/video|media/upload)/?")
+
 encode = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
@@ -97,6 +99,8 @@ def _body_error(request: HttpRequest) -> errors.SnipixError | None:
     if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
         return errors.LengthRequired("Send the body with Content-Length, not in chunks.")
     size, limit = request.headers.get("Content-Length") or "0", settings.MAX_BODY_BYTES
+    if request.method == "POST" and _UPLOADS.fullmatch(request.path):
+        limit += settings.MAX_VIDEO_BYTES  # of the form that it is in; nothing of it is in memory
     if size.isdigit() and int(size) > limit:
         return errors.BodyTooLarge(
             f"The body has {int(size):,} bytes; at most {limit:,} are taken.",

@@ -39,6 +39,7 @@ def pytest_load_initial_conftests() -> None:
     if local.Redis.is_installed() and not os.environ.get("REDIS_URL"):
         os.environ["REDIS_URL"] = _start(local.Redis(folder))
     os.environ["MONGODB_DATABASE"] = f"snipix_tests_{os.getpid()}"
+    os.environ["MEDIA_ROOT"] = str(folder / "media")
     os.environ["SECRET_KEY"] = "only-for-tests-" + "0123456789" * 5
 
 

@@ -80,9 +80,11 @@ def test_saving_stores_the_newest_schema_on_top(
 def test_going_to_the_trash_upgrades_nothing(
     api: Api, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Project, "upgrades", (lambda state: {**state, "status": "archived"},))
+    now = Project.current_schema()
+    archive = (lambda state: {**state, "status": "archived"},)
+    monkeypatch.setattr(Project, "upgrades", (*Project.upgrades, *archive))
     Project.objects.get().delete()
-    assert [r.schema_version for r in Revision.objects.filter(kind="project")] == [1, 1]
+    assert [r.schema_version for r in Revision.objects.filter(kind="project")] == [now, now]
     assert history.verify(Project.everything.get()) == 2
 
 

@@ -5,7 +5,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import zstandard
 from django.conf import settings
@@ -37,7 +37,7 @@ class Body(NamedTuple):
 
 
 class Bodies:
-    """Bodies in Redis or, without a REDIS_URL, in the bounded memory of this process."""
+    """Bodies in Redis and, the last ones used, in the bounded memory of this process."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -45,9 +45,7 @@ class Bodies:
 
     def get(self, kind: str, key: str, etag: str, coding: Coding = "") -> bytes | None:
         """The bytes that an ETag of a document names, in a coding, if they are kept so."""
-        place = _place(kind, key, etag, coding)
-        stored = self._find(place) if ttl_seconds(kind) else None
-        content = _usable(kind, unseal(place, stored))
+        content = self._find(kind, _place(kind, key, etag, coding)) if ttl_seconds(kind) else None
         metrics.CACHE_READS.labels("body", kind, "hit" if content is not None else "miss").inc()
         if content is not None:
             metrics.CACHE_BYTES.labels(kind, "read").inc(len(content))
@@ -59,7 +57,7 @@ class Bodies:
             return False
         place = _place(kind, key, etag, coding)
         stamped = time.time_ns().to_bytes(_STAMP_BYTES, "big") + content
-        is_kept = self._keep(place, seal(place, stamped), kept_seconds(kind))
+        is_kept = self._keep(place, stamped, kept_seconds(kind))
         metrics.CACHE_FILLS.labels("body", kind, "filled" if is_kept else "refused").inc()
         if is_kept:
             metrics.CACHE_BYTES.labels(kind, "written").inc(len(content))
@@ -101,7 +99,8 @@ class Bodies:
         tried: tuple[Coding, ...] = (coding, "") if is_away(error) else ()
         for kept in tried:
             place = _place(kind, key, etag, kept)
-            stamped = unseal(place, self._find(place))
+            stamped = memory.contents.get((self, place))
+            stamped = stamped or unseal(place, self._server.get(place))
             if stamped is not None and _age(stamped) < settings.STALE_MAX:
                 staleness.note(_age(stamped))
                 return Body(etag, stamped[_STAMP_BYTES:], kept)
@@ -111,14 +110,20 @@ class Bodies:
         self.put(kind, key, body.etag, body.content, body.coding)
         return body
 
-    def _find(self, place: str) -> Any:
-        return self._server.get(place) if settings.REDIS_URL else memory.contents.get(place)
+    def _find(self, kind: str, place: str) -> bytes | None:
+        content = _usable(kind, memory.contents.get((self, place)))
+        if content is None and settings.REDIS_URL:
+            stamped = unseal(place, self._server.get(place))
+            content = _usable(kind, stamped)
+            if stamped is not None and content is not None:
+                memory.contents.put((self, place), stamped, len(stamped))
+        return content
 
-    def _keep(self, place: str, value: bytes, seconds: float) -> bool:
-        if settings.REDIS_URL:
-            return self._server.set(place, value, seconds)
-        memory.contents.put(place, value, len(value))
-        return True
+    def _keep(self, place: str, stamped: bytes, seconds: float) -> bool:
+        memory.contents.put((self, place), stamped, len(stamped))
+        if not settings.REDIS_URL:
+            return True
+        return self._server.set(place, seal(place, stamped), seconds)
 
 
 class Pages:

@@ -1,16 +1,22 @@
 """What the cache holds and how it does, for operators; and how it is emptied."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
+from urllib.request import Request, urlopen
 
+from django.conf import settings
 from django.core.cache import caches
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, Metric
+from prometheus_client.parser import text_string_to_metric_families
 
 from snipix.cache.servers import ALIAS
 
 _SCAN = 1000
+_PATIENCE = 5.0
+"""Seconds to wait for a server's metrics."""
+_LABELS = ("part", "kind", "outcome", "way")
 _COUNTERS = ("snipix_cache_reads_total", "snipix_cache_fills_total", "snipix_cache_bytes_total")
 
 
@@ -31,12 +37,34 @@ def redis() -> Mapping[str, Any]:
 
 def counted() -> dict[str, dict[str, float]]:
     """What this process has counted since its start, by name and labels."""
-    found: dict[str, dict[str, float]] = {name: {} for name in _COUNTERS}
-    for family in REGISTRY.collect():
-        for sample in family.samples:
-            if sample.name in found:
-                found[sample.name][" ".join(sample.labels.values())] = sample.value
-    return found
+    return _counted(REGISTRY.collect())
+
+
+def served(server: str) -> dict[str, dict[str, float]]:
+    """What a server of Snipix, with all its workers, has counted since its start, as `counted`.
+
+    `server` is its address, as http://127.0.0.1:8000. Raises OSError, also for a refusal, and
+    ValueError for an answer that isn't metrics.
+    """
+    token = {"Authorization": f"Bearer {settings.METRICS_TOKEN}"} if settings.METRICS_TOKEN else {}
+    request = Request(f"{server.rstrip('/')}/metrics", headers=token)  # noqa: S310 - operator's own
+    with urlopen(request, timeout=_PATIENCE) as answer:  # noqa: S310
+        return _counted(text_string_to_metric_families(answer.read().decode()))
+
+
+def ratios(counted: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """The reads of each part and kind, as `record project`, and the share of them that hit."""
+    reads: dict[str, dict[str, float]] = {}
+    for labels, count in counted["snipix_cache_reads_total"].items():
+        name, _, outcome = labels.rpartition(" ")
+        found = reads.setdefault(name, {"reads": 0, "hits": 0})
+        found["reads"] += count
+        found["hits"] += count if outcome == "hit" else 0
+    return {
+        name: {**found, "ratio": found["hits"] / found["reads"]}
+        for name, found in sorted(reads.items())
+        if found["reads"]
+    }
 
 
 def clear() -> int:
@@ -70,3 +98,13 @@ def _cache() -> Any:
 
 def _what(key: str) -> str:
     return ":".join(key.removeprefix(_prefix()).split(":", 2)[:2])
+
+
+def _counted(families: Iterable[Metric]) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {name: {} for name in _COUNTERS}
+    for family in families:
+        for sample in family.samples:
+            if sample.name in found:
+                labels = (sample.labels[label] for label in _LABELS if label in sample.labels)
+                found[sample.name][" ".join(labels)] = sample.value
+    return found

@@ -170,6 +170,34 @@ def test_a_full_redis_keeps_nothing_and_fails_nobody(redis: Redis, here: Process
     assert here.server.state == "ok"
 
 
+def test_a_process_asks_redis_for_a_body_once(redis: Redis, here: Process, there: Process) -> None:
+    here.bodies.put(*PLACE, STATE)
+    assert there.bodies.get(*PLACE) == STATE
+    redis.client.flushall()
+
+    assert here.bodies.get(*PLACE) == there.bodies.get(*PLACE) == STATE
+
+
+def test_what_a_process_remembers_is_not_used_past_its_ttl(here: Process, settings: Any) -> None:
+    here.bodies.put(*PLACE, STATE)
+    settings.CACHE_TTLS = {"timeline": 0.001}
+    time.sleep(0.01)
+
+    assert here.bodies.get(*PLACE) is None
+
+
+def test_what_somebody_else_has_kept_anew_is_found(
+    here: Process, there: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as long_ago:
+        long_ago.setattr("time.time_ns", lambda: 0)
+        here.bodies.put(*PLACE, STATE)
+    assert here.bodies.get(*PLACE) is None
+    there.bodies.put(*PLACE, STATE)
+
+    assert here.bodies.get(*PLACE) == STATE
+
+
 def test_without_redis_bodies_are_kept_in_the_bounded_memory_of_the_process(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from timelines.models import Timeline
 
 FIELDS = {
     "id", "name", "description", "status", "metadata", "tags", "duration", "thumbnail",
-    "video_path", "trimmed_video_path", "trimmed_duration", "timeline", "transcription",
+    "video", "video_path", "trimmed_video_path", "trimmed_duration", "timeline", "transcription",
     "version", "etag",
     "user_id", "created_by", "collaborators", "created_at", "updated_at",
     "is_deleted", "deleted_at",
