@@ -5,9 +5,9 @@ turns, in one run on one machine. Prints tables; exits with 1 where a promise is
 
 - A timeline from the cache, and a 304, against a Django view that answers the very same bytes under
   the same middleware: the most that can be had.
-- A project with its timeline and transcription, from the cache against from the database: from a
-  server beside it that caches nothing and remembers nothing.
-- A read while Redis is stopped, and while it hangs, against that server.
+- A project with its timeline and transcription, from the cache against from the database: by a
+  server that caches nothing and remembers nothing.
+- A read while Redis hangs, and while it is stopped, against a server whose caching is switched off.
 """
 
 import argparse
@@ -18,7 +18,6 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -27,7 +26,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.constant import Constant
 from bench.lines import Line, get, throughput
-from snipix import states
+from snipix import local, states
 from snipix.demo.client import Client
 from snipix.demo.stage import Stage, Web
 from snipix.local.processes import wait_until
@@ -42,9 +41,12 @@ MOST_OF_DATABASE = 0.1
 """Of the time that a project takes from the database, what it may take from the cache."""
 MOST_OF_UNCACHED = 1.5
 """Of the 95th percentile without a cache, what one with a dead cache may have."""
+
+WORKERS = 2
 LINES = 4
 """Connections that are busy at once."""
-WORKERS = 2
+LOADS = 5
+"""Times that a project is loaded from one server before it is the other's turn."""
 
 PROJECT = "/api/v1/projects/bench"
 PARTS = {
@@ -53,20 +55,11 @@ PARTS = {
     "transcription": f"{PROJECT}/transcription/",
 }
 CONSTANT = "/api/v1/constant/"
-UNCACHED = {
-    **{f"CACHE_TTL_{kind.upper()}": "0" for kind in (*PARTS, "version", "captions", "list")},
-    **({"WORKER_CACHE_BYTES": "0"} if os.environ.get("W0") else {}),
-}
+ROUTES = ("project-detail", "timeline", "transcription")
+LOG = {"LOG_LEVEL": "INFO"}  # as it is by default: a line per request
+UNCACHED = {f"CACHE_TTL_{part.upper()}": "0" for part in PARTS}
+FORGETFUL = {**UNCACHED, "WORKER_CACHE_BYTES": "0"}
 _OF_THE_CONNECTION = {"connection", "content-length", "date", "server", "x-request-id"}
-
-
-@dataclass(frozen=True)
-class Servers:
-    stage: Stage
-    cached: int
-    """The port of the server that caches …"""
-    uncached: int
-    """… and of the one that doesn't."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,32 +69,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--turns", type=int, default=21, help="batches of each kind (21)")
     parser.add_argument("--batch", type=int, default=50, help="reads of a line in a batch (50)")
     chosen = parser.parse_args(arguments)
-    with serving(chosen.clips, chosen.words) as servers:
+    with serving(chosen.clips, chosen.words) as stage:
         is_kept = [
-            _against_constant(servers.cached, chosen.turns, chosen.batch),
-            _against_database(servers, chosen.turns),
-            _while_redis_is_away(servers, chosen.turns * 10),
+            _against_constant(stage.web.port, chosen.turns, chosen.batch),
+            _against_database(stage, chosen.turns),
+            _while_redis_is_away(stage, chosen.turns * 2),
         ]
     return 0 if all(is_kept) else 1
 
 
 @contextmanager
-def serving(clips: int, words: int) -> Iterator[Servers]:
-    """Two web servers on one database and one Redis, and a project in it."""
-    with tempfile.TemporaryDirectory(prefix="snipix-bench-") as name, ExitStack() as stack:
-        folder = Path(name)
-        answer = folder / "answer"
-        log = {"LOG_LEVEL": "INFO"}  # as it is by default: a line per request
-        ours = {"DJANGO_SETTINGS_MODULE": "bench.settings", "BENCH_ANSWER": str(answer), **log}
-        stage = stack.enter_context(Stage(folder, database="bench", workers=WORKERS, **ours))
-        if stage.redis is None:
-            sys.exit("There is no redis-server, neither on the PATH nor from a wheel.")
-        environment = {**stage.env, **log, **UNCACHED}
-        uncached = Web(folder / "uncached", env=environment, workers=WORKERS)
-        stack.enter_context(uncached)
-        _fill(stage.web.port, clips, words)
-        answer.write_bytes(msgspec.msgpack.encode(_kept_answer(stage.web.port)))
-        yield Servers(stage, stage.web.port, uncached.port)
+def serving(clips: int, words: int) -> Iterator[Stage]:
+    """A web server with a project in its database, and with a constant view."""
+    if not local.Redis.is_installed():
+        sys.exit("There is no redis-server, neither on the PATH nor from a wheel.")
+    with tempfile.TemporaryDirectory(prefix="snipix-bench-") as name:
+        answer = Path(name) / "answer"
+        env = {"DJANGO_SETTINGS_MODULE": "bench.settings", "BENCH_ANSWER": str(answer), **LOG}
+        with Stage(Path(name), database="bench", workers=WORKERS, **env) as stage:
+            _fill(stage.web.port, clips, words)
+            answer.write_bytes(msgspec.msgpack.encode(_kept_answer(stage.web.port)))
+            yield stage
+
+
+@contextmanager
+def _beside(stage: Stage, env: Mapping[str, str]) -> Iterator[int]:
+    """The port of another web server, on the same database."""
+    with tempfile.TemporaryDirectory(dir=stage.folder) as folder, ExitStack() as stack:
+        web = Web(Path(folder), env={**stage.env, **LOG, **env}, workers=WORKERS)
+        yield stack.enter_context(web).port
 
 
 def _fill(port: int, clips: int, words: int) -> None:
@@ -138,14 +134,14 @@ def _kept_answer(port: int) -> Constant:
 def _against_constant(port: int, turns: int, batch: int) -> bool:
     kept = _kept_answer(port)
     print(f"A timeline of {len(kept.content):,} bytes, {LINES} connections, answers per second")
-    print(f"{'':34} {'cached':>10} {'constant':>10} {'ratio':>8}")
+    print(f"{'':24} {'cached':>12} {'constant':>12} {'ratio':>8}")
     with ExitStack() as stack:
         lines = [stack.enter_context(Line(port)) for _ in range(LINES)]
         known = {"If-None-Match": kept.headers["etag"]}
         whole = _compared(lines, "the whole", {}, 200, turns, batch)
-        none = _compared(lines, "304", known, 304, turns, batch)
-    print(f"aimed at: {AIM_OF_CONSTANT}; at least: {LEAST_OF_CONSTANT}\n")
-    return min(whole, none) >= LEAST_OF_CONSTANT
+        _compared(lines, "304", known, 304, turns, batch)
+    print(f"of the whole aimed at: {AIM_OF_CONSTANT}; at least: {LEAST_OF_CONSTANT}\n")
+    return whole >= LEAST_OF_CONSTANT
 
 
 def _compared(
@@ -164,107 +160,100 @@ def _compared(
             reached = throughput(lines, request, status, batch)
             found[place] += [reached] if turn >= 0 else []
     cached, constant = (statistics.median(found[place]) for place in requests)
-    print(f"{name:34} {cached:>10,.0f} {constant:>10,.0f} {cached / constant:>8.2f}")
+    print(f"{name:24} {cached:>12,.0f} {constant:>12,.0f} {cached / constant:>8.2f}")
     return cached / constant
 
 
 # --- Against the database ------------------------------------------------------------------------
 
 
-def _against_database(servers: Servers, turns: int) -> bool:
-    requests = {name: get(path) for name, path in PARTS.items()}
-    ports = {"cached": servers.cached, "database": servers.uncached}
-    found: dict[tuple[str, str], list[float]] = {(n, p): [] for n in requests for p in ports}
-    with ExitStack() as stack:
-        lines = {name: stack.enter_context(Line(port)) for name, port in ports.items()}
-        sizes = {name: len(lines["cached"].send(requests[name]).content) for name in requests}
-        for name in requests:
-            lines["database"].seconds(requests[name], 200)
-        before = _database_seconds(servers.uncached)
-        for _ in range(turns):
-            for place, line in lines.items():
-                for name, request in [*requests.items()] * 5:
-                    found[name, place].append(line.seconds(request, 200))
-        operations, answers = (
-            now - then
-            for now, then in zip(_database_seconds(servers.uncached), before, strict=True)
-        )
-    medians = {key: statistics.median(seconds) * 1000 for key, seconds in found.items()}
-    sums = {p: sum(medians[n, p] for n in requests) for p in ports}
-    print("Loading a project with all that belongs to it, median ms")
-    print(f"{'':24} {'bytes':>9} {'cached':>10} {'database':>10} {'ratio':>8}")
-    rows = [(n, sizes[n], medians[n, "cached"], medians[n, "database"]) for n in requests]
-    for name, size, cached, database in [*rows, ("all", sum(sizes.values()), *sums.values())]:
-        print(f"{name:24} {size:>9,} {cached:>10.2f} {database:>10.2f} {cached / database:>8.3f}")
-    print(f"MongoDB's share of the server's time for the latter: {operations / answers:.0%}")
-    print(f"at most: {MOST_OF_DATABASE}\n")
-    return sums["cached"] / sums["database"] <= MOST_OF_DATABASE
+def _in_turns(lines: Sequence[Line], paths: Sequence[str], turns: int) -> list[list[list[float]]]:
+    """The seconds that each line's reads of each path took, after a turn for warming up."""
+    requests = [get(path) for path in paths]
+    found: list[list[list[float]]] = [[[] for _ in paths] for _ in lines]
+    for turn in range(-1, turns):
+        for line, times in zip(lines, found, strict=True):
+            for _ in range(LOADS):
+                for request, seconds in zip(requests, times, strict=True):
+                    took = line.seconds(request, 200)
+                    seconds += [took] if turn >= 0 else []
+    return found
 
 
-def _database_seconds(port: int) -> tuple[float, float]:
-    """What a server's operations in MongoDB took so far, and what its answers of parts took."""
+def _against_database(stage: Stage, turns: int) -> bool:
+    with _beside(stage, FORGETFUL) as port, Line(stage.web.port) as cached, Line(port) as database:
+        sizes = [len(cached.send(get(path)).content) for path in PARTS.values()]
+        found = _in_turns((cached, database), list(PARTS.values()), turns)
+        share = _mongodb_share(port)
+    medians = [[statistics.median(seconds) * 1000 for seconds in times] for times in found]
+    rows = [*zip(PARTS, sizes, *medians, strict=True), ("all", sum(sizes), *map(sum, medians))]
+    print("Loading a project with what belongs to it, median ms")
+    print(f"{'':24} {'bytes':>12} {'cached':>12} {'database':>12} {'ratio':>8}")
+    for name, size, ours, theirs in rows:
+        print(f"{name:24} {size:>12,} {ours:>12.2f} {theirs:>12.2f} {ours / theirs:>8.3f}")
+    print(f"of the latter MongoDB's operations are {share:.0%}; at most: {MOST_OF_DATABASE}\n")
+    return sum(medians[0]) <= MOST_OF_DATABASE * sum(medians[1])
+
+
+def _mongodb_share(port: int) -> float:
+    """How much of the time that a server spent on reads of a project MongoDB's operations took."""
     told = _metrics(port)
-    operations = sum(value for (name, _), value in told if name == "snipix_operation_seconds_sum")
-    return operations, sum(
+    operations = sum(value for name, _, value in told if name == "snipix_operation_seconds_sum")
+    return operations / sum(
         value
-        for (name, labels), value in told
-        if name == "snipix_request_seconds_sum"
-        and labels.get("route") in ("project-detail", "timeline", "transcription")
+        for name, labels, value in told
+        if name == "snipix_request_seconds_sum" and labels["route"] in ROUTES
     )
 
 
-def _metrics(port: int) -> list[tuple[tuple[str, dict[str, str]], float]]:
+def _metrics(port: int) -> list[tuple[str, dict[str, str], float]]:
     with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
         families = list(text_string_to_metric_families(answer.read().decode()))
-    return [((s.name, s.labels), s.value) for family in families for s in family.samples]
+    return [(s.name, s.labels, s.value) for family in families for s in family.samples]
 
 
 # --- While Redis is away -------------------------------------------------------------------------
 
 
-def _while_redis_is_away(servers: Servers, reads: int) -> bool:
-    redis = servers.stage.redis
+def _while_redis_is_away(stage: Stage, turns: int) -> bool:
+    redis = stage.redis
     if redis is None or redis.process is None:
         raise RuntimeError("the stage has no Redis that runs")
     print("A read of the timeline once Redis is given up, 95th percentile in ms")
-    print(f"{'':34} {'Redis away':>10} {'uncached':>10} {'ratio':>8}")
-    os.kill(redis.process.pid, signal.SIGSTOP)
-    try:
-        hung = _p95_ratio(servers, "Redis hangs", reads)
-    finally:
-        os.kill(redis.process.pid, signal.SIGCONT)
-    _until_open(servers.cached, 0)
-    redis.stop()
-    stopped = _p95_ratio(servers, "Redis is stopped", reads)
+    print(f"{'':24} {'Redis away':>12} {'no caching':>12} {'ratio':>8}")
+    with _beside(stage, UNCACHED) as port:
+        os.kill(redis.process.pid, signal.SIGSTOP)
+        try:
+            hung = _p95_ratio((stage.web.port, port), "Redis hangs", turns)
+        finally:
+            os.kill(redis.process.pid, signal.SIGCONT)
+        _until_open(stage.web.port, 0)
+        redis.stop()
+        stopped = _p95_ratio((stage.web.port, port), "Redis is stopped", turns)
     print(f"at most: {MOST_OF_UNCACHED}")
     return max(hung, stopped) <= MOST_OF_UNCACHED
 
 
-def _p95_ratio(servers: Servers, name: str, reads: int) -> float:
-    _until_open(servers.cached, WORKERS)
-    request = get(PARTS["timeline"])
-    with Line(servers.cached) as cached, Line(servers.uncached) as uncached:
-        lines = {"cached": cached, "uncached": uncached}
-        found: dict[str, list[float]] = {place: [] for place in lines}
-        for _ in range(reads):
-            for place, line in lines.items():
-                found[place].append(line.seconds(request, 200))
-    away, without = (statistics.quantiles(found[p], n=20)[-1] * 1000 for p in lines)
-    print(f"{name:34} {away:>10.2f} {without:>10.2f} {away / without:>8.2f}")
+def _p95_ratio(ports: tuple[int, int], name: str, turns: int) -> float:
+    _until_open(ports[0], WORKERS)
+    with ExitStack() as stack:
+        lines = [stack.enter_context(Line(port)) for port in ports]
+        found = _in_turns(lines, [PARTS["timeline"]], turns)
+    away, without = (statistics.quantiles(times[0], n=20)[-1] * 1000 for times in found)
+    print(f"{name:24} {away:>12.2f} {without:>12.2f} {away / without:>8.2f}")
     return away / without
 
 
 def _until_open(port: int, processes: int) -> None:
-    """Read until so many processes don't ask Redis any more."""
+    """Read until so many processes of a server don't ask Redis any more."""
 
     def is_so() -> bool:
         with Line(port) as line:
             line.seconds(get(PARTS["project"]), 200)
-        told = _metrics(port)
-        return sum(v for (name, _), v in told if name == "snipix_cache_open") == processes
+        return sum(v for name, _, v in _metrics(port) if name == "snipix_cache_open") == processes
 
     if not wait_until(is_so, seconds=30):
-        sys.exit(f"Not {processes} processes have given Redis up within 30 s.")
+        sys.exit(f"Within 30 s there weren't {processes} processes that have given Redis up.")
 
 
 if __name__ == "__main__":

@@ -151,8 +151,11 @@ def test_stats_show_what_is_kept(film: str, api: Api) -> None:
     assert found["reads"] is None
 
 
-def test_stats_ask_a_running_server_how_often_reads_hit(redis: Redis, tmp_path: Path) -> None:
-    with web(tmp_path, workers=2, REDIS_URL=redis.uri, METRICS_TOKEN="") as server:
+def test_stats_ask_a_running_server_how_often_reads_hit(
+    redis: Redis, tmp_path: Path, settings: Any
+) -> None:
+    settings.METRICS_TOKEN = "for-prometheus"
+    with web(tmp_path, workers=2, REDIS_URL=redis.uri, METRICS_TOKEN="for-prometheus") as server:
         for _ in range(4):
             server.get("/api/v1/projects/")
         told = json.loads(command("stats", "--json", "--server", server.uri))

@@ -108,7 +108,7 @@ class Command(BaseCommand):
 
     def _warm(self, options: Mapping[str, Any]) -> None:
         before, done = warming.fills(), 0
-        show = self._line
+        show = self._bar if self.stdout.isatty() else self._line
         try:
             for progress in warming.warm(options["limit"]):
                 done = progress.done
