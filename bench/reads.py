@@ -95,9 +95,12 @@ def serving(clips: int, words: int) -> Iterator[Stage]:
 @contextmanager
 def _beside(stage: Stage, env: Mapping[str, str]) -> Iterator[int]:
     """The port of another web server, on the same database."""
-    with tempfile.TemporaryDirectory(dir=stage.folder) as folder, ExitStack() as stack:
-        web = Web(Path(folder), env={**stage.env, **LOG, **env}, workers=WORKERS)
-        yield stack.enter_context(web).port
+    environment = {**stage.env, **LOG, **env}
+    with (
+        tempfile.TemporaryDirectory(dir=stage.folder) as folder,
+        Web(Path(folder), env=environment, workers=WORKERS) as web,
+    ):
+        yield web.port
 
 
 def _fill(port: int, clips: int, words: int) -> None:

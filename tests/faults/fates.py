@@ -117,12 +117,15 @@ class Fates:
         While Redis pauses, whoever has committed waits for it; and what they have sent by then is
         dropped with their connection.
         """
-        self.fill()
-        self.wait(0.02, 0.12)
-        if self.random.random() < 0.8:
-            self.redis.client.client_pause(PAUSE_MS, all=True)
-            sleep(PAUSE_MS / 1000 * 0.8)
-        web.kill_worker(self.stage, self.random)
+
+        def just_before() -> None:
+            self.fill()
+            self.wait(0.02, 0.25)
+            if self.random.random() < 0.8:
+                self.redis.client.client_pause(PAUSE_MS, all=True)
+                sleep(PAUSE_MS / 1000 * 0.8)
+
+        web.kill_worker(self.stage, self.random, just_before)
 
 
 class Scenario(NamedTuple):

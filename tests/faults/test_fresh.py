@@ -166,5 +166,5 @@ def test_no_read_is_older_for_long(
         print()
         verdict = run(stage, people, scenario, SECONDS)
     assert (verdict.stale[:5], verdict.failed[:5]) == ([], [])
-    assert verdict.reads > 20 * SECONDS
-    assert verdict.changes > 2 * SECONDS
+    assert verdict.reads > 10 * SECONDS
+    assert verdict.changes > SECONDS

@@ -1,6 +1,7 @@
 """gunicorn's workers, one by one."""
 
 import signal
+from collections.abc import Callable
 from random import Random
 
 from snipix.demo.stage import Stage
@@ -16,10 +17,13 @@ def workers(stage: Stage) -> list[Process]:
     return [p for p in found if p.group == master.pid and p.pid != master.pid]
 
 
-def kill_worker(stage: Stage, random: Random) -> None:
+def kill_worker(
+    stage: Stage, random: Random, just_before: Callable[[], None] = lambda: None
+) -> None:
     """End one worker with SIGKILL and return when another one has taken its place."""
     before = workers(stage)
     victim = random.choice(before)
+    just_before()
     victim.send(signal.SIGKILL)
     replaced = processes.wait_until(
         lambda: victim not in (now := workers(stage)) and len(now) == len(before), seconds=20
