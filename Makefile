@@ -1,6 +1,6 @@
 # Everything a developer runs. `make` alone explains.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-kill test-fresh test-long bench-edits bench-history bench-words lint openapi check clean
+.PHONY: help run demo test test-kill test-fresh test-long bench bench-edits bench-history bench-words lint openapi check clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -27,6 +27,9 @@ test-fresh: .venv/dev  ## Run the long test that no read is stale, each scenario
 
 test-long: .venv/dev  ## Run all tests that are too long for every day
 	@exec $(BIN)/python -m pytest -m long $(ARGS)
+
+bench: .venv/dev  ## Measure what cached reads cost, and reads while Redis is away
+	@exec $(BIN)/python -m bench.reads $(ARGS)
 
 bench-edits: .venv/dev  ## Measure what one edit costs against saving the whole timeline
 	@exec $(BIN)/python -m bench.edits $(ARGS)

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import msgspec
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 
 
 class Constant(msgspec.Struct):
@@ -20,7 +20,7 @@ def constant(request: HttpRequest) -> HttpResponse:
     """Answer what stands in the file BENCH_ANSWER; 304 to whoever says that he has something."""
     answer = _answer()
     if "If-None-Match" in request.headers:
-        return HttpResponse(status=304, headers=answer.headers_of_304)
+        return HttpResponseNotModified(headers=answer.headers_of_304)
     return HttpResponse(answer.content, headers=answer.headers)
 
 

@@ -136,7 +136,7 @@ def _end_of_elements(file: BinaryIO, size: int) -> int:
         id_length = _vint_length(header[:1])
         size_length = _vint_length(header[id_length : id_length + 1])
         id = int.from_bytes(header[:id_length], "big")
-        if id not in _ELEMENTS or not size_length:
+        if id not in _ELEMENTS or not size_length or len(header) < id_length + size_length:
             return position
         stated = int.from_bytes(header[id_length : id_length + size_length], "big")
         length = stated - (1 << 7 * size_length)

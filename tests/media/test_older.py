@@ -68,6 +68,8 @@ def test_what_cant_be_taken_is_refused_in_the_envelope(
     failed(client.post("/media/upload", {"project_id": project}), 400)
     failed(client.post("/media/upload", {"project_id": "unknown", "file": sent()}), 404)
     failed(client.post("/media/upload", {"file": sent(), "project_id": "a/b"}), 404)
+    # Where the form says first whose it is, its file isn't even looked at.
+    failed(client.post("/media/upload", {"project_id": "unknown", "file": sent(b"x")}), 404)
     failed(client.post("/media/upload", {"a": 1}, content_type="application/json"), 415)
     assert unchanged(media)
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from media import addresses
 from projects.models import Project
 from snipix.history import Revision
 from snipix.times import now
-from tests.conftest import Api, as_
+from tests.conftest import Api, as_, entered
 from tests.media.conftest import upload
 from tests.media.films import film
 
@@ -254,4 +255,16 @@ def test_a_strangers_video_doesnt_exist(shared: dict[str, Any], charlie: User, m
         assert api("GET", path).status_code == 404
     before = sorted(media.rglob("*"))
     assert upload(api, "trams").status_code == 404
+    assert sorted(media.rglob("*")) == before
+
+
+def test_a_session_doesnt_count_for_an_upload(
+    shared: dict[str, Any], alice: User, media: Path
+) -> None:
+    """Any page could send a form under it; and to see that it is ours, all would be read."""
+    before = sorted(media.rglob("*"))
+    response = entered(alice).post(
+        "/api/v1/projects/trams/video/", {"file": SimpleUploadedFile("film.mp4", film())}
+    )
+    assert response.status_code == 401
     assert sorted(media.rglob("*")) == before
