@@ -881,3 +881,11 @@ def test_a_name_in_words_is_one_short_line():
     new = {**CLIP, "content": "Two\nlines " + "x" * 1_000}
     told = edits.describe(a_state(), decoded({"op": "add_clip", "layer": "picture", "clip": new}))
     assert told == f"Added clip Two lines {'x' * 29}… at 1.0 s"
+
+
+def test_a_marker_that_its_frame_would_put_too_late_is_refused_by_name():
+    slow = edited(a_state(), {"op": "change_timeline", "fps_num": 1, "fps_den": 1001})
+    marker = {"id": "late", "time": 1e10}
+    with pytest.raises(InvalidState) as refused:
+        edited(slow, {"op": "add_marker", "marker": marker})
+    assert [found.path for found in refused.value.errors] == ["edits[0].marker.time"]

@@ -304,7 +304,9 @@ def _add_marker(op: ops.AddMarker, table: Table) -> None:
     if len(table.markers) >= MAX_MARKERS:
         raise too_many("marker", MAX_MARKERS, "markers")
     check_element(marker, "marker")
-    table.markers[marker.id] = replace(marker, time=float(_frame(marker.time, table.grid)))
+    time = float(_frame(marker.time, table.grid))
+    check_time(time, "marker.time")  # the next frame of a slow rate may be too late
+    table.markers[marker.id] = replace(marker, time=time)
 
 
 @_edit.register
