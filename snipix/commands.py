@@ -1,0 +1,97 @@
+"""The ground of operators' commands: one way to explain, to show progress, and to report.
+
+A command answers on standard output, for people or, with `--json`, as one JSON document for
+programs. Progress and warnings go to standard error, so that they never mix with it.
+"""
+
+import json
+from argparse import RawDescriptionHelpFormatter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar, TypeVar
+
+from django.core.management.base import (
+    BaseCommand,
+    CommandParser,
+    DjangoHelpFormatter,
+    OutputWrapper,
+)
+
+DONE, FAILED, MISSPELT, FOUND = 0, 1, 2, 3
+_EXIT_CODES = {
+    DONE: "done",
+    FAILED: "something went wrong: it is said on standard error",
+    MISSPELT: "the command is misspelt",
+}
+_BAR = 30
+_LINES = 20
+"""Of progress, at most, where there is no terminal."""
+_Item = TypeVar("_Item")
+
+
+class HelpFormatter(RawDescriptionHelpFormatter, DjangoHelpFormatter):
+    """Django's order of options; examples and exit codes stay on lines of their own."""
+
+
+class OperatorCommand(BaseCommand):
+    """A command with an example in its `--help`, `--json`, and exit codes that scripts can use."""
+
+    example: ClassVar[str]
+    """What somebody would type, after `manage.py`."""
+    exit_codes: ClassVar[Mapping[int, str]] = {}
+    """What its own exit codes mean, such as `{FOUND: "there is something to do"}`."""
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        codes = _EXIT_CODES | dict(self.exit_codes)
+        told = "; ".join(f"{code} {meaning}" for code, meaning in codes.items())
+        epilog = f"example: manage.py {self.example}\nexit codes: {told}"
+        parser = super().create_parser(
+            prog_name, subcommand, epilog=epilog, formatter_class=HelpFormatter, **kwargs
+        )
+        parser.add_argument("--json", action="store_true", help="answer as JSON, for programs")
+        return parser
+
+    def report(
+        self,
+        found: Mapping[str, Any],
+        options: Mapping[str, Any],
+        show: Callable[[Mapping[str, Any]], Iterable[str]],
+    ) -> None:
+        """Answer what was found or done: as JSON, or as the lines that `show` makes of it."""
+        if options["json"]:
+            self.stdout.write(json.dumps(found, default=str))
+        else:
+            for line in show(found):
+                self.stdout.write(line)
+
+    def progress(self, items: Iterable[_Item], *, total: int, what: str) -> Iterator[_Item]:
+        """Yield `items`, showing how many of `total` are done."""
+        shown = Progress(self.stderr, total=total, what=what)
+        for done, item in enumerate(items, 1):
+            yield item
+            shown.at(done)
+
+
+class Progress:
+    """How far long work has come: a bar on a terminal, otherwise a plain line now and then."""
+
+    def __init__(self, stream: OutputWrapper, *, total: int, what: str) -> None:
+        self._stream, self._total, self._what = stream, total, what
+        self._show = self._bar if stream.isatty() else self._line
+
+    def at(self, done: int) -> None:
+        """Say that so many are done."""
+        self._show(done)
+
+    def _bar(self, done: int) -> None:
+        full = _BAR * min(done, self._total) // max(self._total, 1)
+        bar = f"[{'#' * full:{_BAR}}] {done:,} of {self._total:,} {self._what}"
+        self._write(f"\r{bar}", ending="\n" if done == self._total else "")
+
+    def _line(self, done: int) -> None:
+        step = max(1, self._total // _LINES)
+        if done % step == 0 or done == self._total:
+            self._write(f"{done:,} of {self._total:,} {self._what}")
+
+    def _write(self, text: str, ending: str = "\n") -> None:
+        self._stream.write(text, str, ending)
+        self._stream.flush()
