@@ -17,9 +17,12 @@ import pytest
 from pymongo import MongoClient
 
 from snipix import local
+from snipix.demo.client import Client
 from snipix.local import folder, processes, servers
+from tests.media.conftest import MULTIPART_CONTENT, files, form
+from tests.media.films import film
 
-CONFIGURED = ("MONGODB_URI", "MONGODB_DATABASE", "REDIS_URL", "SECRET_KEY")
+CONFIGURED = ("MONGODB_URI", "MONGODB_DATABASE", "REDIS_URL", "SECRET_KEY", "MEDIA_ROOT")
 
 # Starts a MongoDB, from the main thread or another, saves a document, and waits to be killed.
 PARENT = """
@@ -304,6 +307,15 @@ def test_a_second_run_is_told_where_the_first_is_and_ctrl_c_stops_all(tmp_path):
     stopping = [line for line in printed.splitlines() if line.startswith("Stopping")]
     assert stopping == ["Stopping Snipix …", "Stopping Redis …", "Stopping MongoDB …"]
     assert processes.started_for(tmp_path) == []
+
+
+def test_videos_lie_beside_the_data_that_name_them(tmp_path):
+    port = servers.free_port()
+    with running(tmp_path, port), Client(port) as client:
+        assert client.send("POST", "/projects/", b'{"id": "film", "name": "Film"}').status == 201
+        sent = {"body": form(film()), "content_type": MULTIPART_CONTENT}
+        assert client.send("POST", "/projects/film/video/", **sent).status == 201
+    assert len(files(tmp_path / "media" / "projects")) == 2
 
 
 def test_it_serves_again_after_it_alone_and_after_everything_was_killed(tmp_path):

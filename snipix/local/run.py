@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from snipix.local import folder, processes
-from snipix.local.servers import HOST, LocalError, Mongo, Redis, Say, Server, Web, is_port_free
+from snipix.local.servers import HOST, LocalError, Mongo, Redis, Say, Server, Web, gets_free
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -60,6 +60,7 @@ class Local:
             self._start(server, running)
             self.env[variable] = server.uri
         self.env["WEB_CONCURRENCY"] = str(self.workers)  # what the system checks go by
+        self.env.setdefault("MEDIA_ROOT", str(self.data_dir / "media"))
         web = Web(self.data_dir, port=self.port, env=self.env, workers=self.workers)
         with self._preparing() as finish:
             if not has_run_before:
@@ -136,7 +137,7 @@ class Local:
             self.env["SNIPIX_DEMO_ADMIN_PASSWORD"] = password
 
     def _check_port(self) -> None:
-        if not is_port_free(self.port):
+        if not gets_free(self.port):
             raise LocalError(
                 f"Port {self.port} is taken by another program. Stop that one, or choose another "
                 f"port: SNIPIX_PORT={self.port + 1} make run"

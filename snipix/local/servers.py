@@ -24,6 +24,7 @@ from snipix.local import processes
 HOST = "127.0.0.1"
 START_SECONDS = 60
 STOP_SECONDS = 30
+LET_GO_SECONDS = 2
 LOG_BYTES = 5_000_000
 NOT_YET_INITIALIZED = 94
 
@@ -140,7 +141,7 @@ class Server:
     def _launch(self) -> None:
         if self.is_running():
             raise LocalError(f"{self.name} is running already.")
-        if not is_port_free(self.port):
+        if not gets_free(self.port):
             # What listens there would otherwise be taken for our server.
             raise LocalError(f"Port {self.port}, meant for {self.name}, is taken.")
         if self.log is None:
@@ -353,15 +354,25 @@ class Web(Server):
             connection.close()
 
 
+_given: set[int] = set()
+"""The ports that this process has been given: servers are made before they listen."""
+
+
 def free_port() -> int:
-    """Return a port that nothing listens on now.
+    """Return a port that nothing listens on now, and another one each time.
 
     It lies below those that the system hands out by itself: there, a client that keeps trying
     to reach a server while it is down could be given the server's own port.
     """
-    while not is_port_free(port := 20000 + secrets.randbelow(12000)):
+    while (port := 20000 + secrets.randbelow(12000)) in _given or not is_port_free(port):
         pass
+    _given.add(port)
     return port
+
+
+def gets_free(port: int) -> bool:
+    """Wait a moment for a port that somebody who is just ending has yet to let go."""
+    return processes.wait_until(lambda: is_port_free(port), seconds=LET_GO_SECONDS)
 
 
 def is_port_free(port: int) -> bool:
