@@ -97,16 +97,7 @@ def read(work: Callable[[], T]) -> T:
 
     Raises what `work` raises for good. That there is no server is no matter of a moment.
     """
-    for attempt in Retrying(
-        retry=retry_if_exception(_is_momentary),
-        wait=_failure_wait,
-        stop=stop_after_attempt(ATTEMPTS),
-        before_sleep=lambda _: metrics.READ_RETRIES.inc(),
-        reraise=True,
-    ):
-        with attempt:
-            result = work()
-    return result
+    return _reading(work)
 
 
 def _is_momentary(error: BaseException) -> bool:
@@ -114,6 +105,15 @@ def _is_momentary(error: BaseException) -> bool:
     return (
         _reason(error) == "failure" and not is_integrity and not isinstance(_cause(error), NoServer)
     )
+
+
+_reading = Retrying(
+    retry=retry_if_exception(_is_momentary),
+    wait=_failure_wait,
+    stop=stop_after_attempt(ATTEMPTS),
+    before_sleep=lambda _: metrics.READ_RETRIES.inc(),
+    reraise=True,
+)
 
 
 class _Run:

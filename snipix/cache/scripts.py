@@ -6,9 +6,9 @@ full, may refuse to write: neither may fail a request.
 """
 
 import hashlib
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from redis import Redis
 from redis.exceptions import NoScriptError
 
 _SHARED = """
@@ -39,12 +39,12 @@ class Script(NamedTuple):
         text = _SHARED + body
         return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
-    def run(self, client: Redis, keys: list[str], *arguments: Any) -> Any:
+    def run(self, execute: Callable[..., Any], keys: list[str], *arguments: Any) -> Any:
         """Run it, sending its text only to a Redis that doesn't know it yet."""
         try:
-            return client.evalsha(self.sha, len(keys), *keys, *arguments)
+            return execute("EVALSHA", self.sha, len(keys), *keys, *arguments)
         except NoScriptError:
-            return client.eval(self.text, len(keys), *keys, *arguments)
+            return execute("EVAL", self.text, len(keys), *keys, *arguments)
 
 
 # A stored record: identity, 13 digits of milliseconds when it was filled, then its content.

@@ -1,7 +1,8 @@
 """Redis as the cache uses it: a few steps, none of which raises, or waits longer than a timeout."""
 
-import secrets
+import random
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from django.conf import settings
@@ -11,6 +12,7 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 from snipix import metrics
 from snipix.cache import scripts
 from snipix.cache.breaker import Breaker
+from snipix.cache.connections import Connections
 from snipix.cache.names import LEASE_SECONDS, Name, kept_seconds, mark_seconds, ttl_seconds
 from snipix.cache.serializer import seal, unseal
 
@@ -44,6 +46,7 @@ class Server:
 
     def __init__(self, connect: Callable[[], Any] = lambda: caches[ALIAS]) -> None:
         self._connect = connect
+        self._connections = Connections()
         self.breaker = Breaker(self._recover)
 
     @property
@@ -122,7 +125,8 @@ class Server:
 
     def _look(self, name: Name, seconds: float) -> Look:
         ttl, lease = _milliseconds(seconds), _milliseconds(LEASE_SECONDS)
-        found = self._run(scripts.LOOK, [name], ttl, secrets.token_hex(8), lease)
+        token = f"{random.getrandbits(64):x}"  # told from others, not kept from them
+        found = self._run(scripts.LOOK, [name], ttl, token, lease)
         return Look(found[0].decode(), found[1], (found[2] if len(found) > 2 else 0) / 1000)
 
     def _void(self, names: Collection[Name]) -> None:
@@ -138,7 +142,8 @@ class Server:
         self._look(_PROBE, ttl_seconds(_PROBE.kind))
 
     def _run(self, script: scripts.Script, names: Sequence[Name], *arguments: Any) -> Any:
-        return script.run(self._client(), list(self._keys(names)), *arguments)
+        execute = partial(self._connections.execute, self._client().connection_pool)
+        return script.run(execute, list(self._keys(names)), *arguments)
 
     def _client(self) -> Any:
         return self._connect().client.get_client(write=True)
