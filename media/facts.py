@@ -19,6 +19,15 @@ class InsufficientStorage(SnipixError):
     title = "There is no room for the file"
 
 
+class TooManyUploads(SnipixError):
+    """So many videos are coming in at once that others couldn't be served any more."""
+
+    status = 503
+    code = "too-many-uploads"
+    title = "Too many videos are being uploaded at once"
+    headers = {"Retry-After": "10"}
+
+
 class PreconditionFailed(SnipixError):
     """RFC 9110, section 15.5.13: the file isn't the one that the request is about."""
 

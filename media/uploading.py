@@ -1,5 +1,6 @@
 """What views that take a video in have in common, whatever they answer."""
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,12 +10,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from media import forms, incoming, services, storage
+from media.facts import TooManyUploads
 from media.forms import FormParser, FormWithFile
 from projects.models import Project
 from projects.state import Video
 from snipix import api, errors, etags, idempotency
 from snipix.idempotency import Answer
 from snipix.parameters import refuse_unknown
+
+_places = threading.BoundedSemaphore(max(1, settings.WEB_THREADS // 2))
+"""An upload has a thread for as long as its sender takes: half of them are for everybody else."""
+_AT_ONCE_STATUSES = (errors.RequestTimeout.status, TooManyUploads.status)
 
 
 class UploadViewSet(api.DocumentViewSet):
@@ -33,6 +39,8 @@ class UploadViewSet(api.DocumentViewSet):
 
     def check_upload(self) -> None:
         """Raise why nothing of this length can be taken in, or what is wrong beside the body."""
+        if not self.has_place:
+            raise TooManyUploads("Nothing was kept. Try again in some seconds.")
         refuse_unknown(self.request, ())
         idempotency.key_of(self.request)
         length = forms.content_length(self.request)
@@ -67,6 +75,14 @@ class UploadViewSet(api.DocumentViewSet):
         answer = services.take_in(form, project, self.request, work)
         return Response(answer.body, status=answer.status, headers=dict(answer.headers))
 
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        self.has_place = request.method == "POST" and _places.acquire(blocking=False)
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        finally:
+            if self.has_place:
+                _places.release()
+
     def get_authenticators(self) -> list[BaseAuthentication]:
         """Tokens alone: to trust a session, Django would first read the whole form into memory."""
         known = super().get_authenticators()
@@ -79,6 +95,6 @@ class UploadViewSet(api.DocumentViewSet):
 
     def handle_exception(self, exc: Exception) -> Response:
         response = super().handle_exception(exc)
-        if self.request.method == "POST" and response.status_code != errors.RequestTimeout.status:
+        if self.request.method == "POST" and response.status_code not in _AT_ONCE_STATUSES:
             forms.discard_rest(self.request._request)
         return response

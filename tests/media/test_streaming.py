@@ -6,6 +6,7 @@ import resource
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ HEAD = (
 TAIL = f"\r\n--{BOUNDARY}--\r\n".encode()
 MB = 2**20
 BODY_TIMEOUT = 2
+WORKERS, THREADS = 2, 8
+SENDERS = WORKERS * THREADS
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,10 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     name = f"snipix_media_{os.getpid()}"
     env = {"MEDIA_ROOT": str(folder / "media"), "BODY_TIMEOUT": str(BODY_TIMEOUT)}
     env["MAX_VIDEO_BYTES"] = str(10**18)
-    with Stage(folder, uri=os.environ["MONGODB_URI"], database=name, workers=2, **env) as stage:
+    env["WEB_THREADS"] = str(THREADS)
+    with Stage(
+        folder, uri=os.environ["MONGODB_URI"], database=name, workers=WORKERS, **env
+    ) as stage:
         yield stage
     with MongoClient(os.environ["MONGODB_URI"], socketTimeoutMS=120_000) as client:
         client.drop_database(name)
@@ -223,6 +229,18 @@ def test_two_uploads_at_once_are_both_answered_and_the_last_one_stays(
     named = {name for state in states for name in (state.video_path, state.thumbnail)}
     assert {path.name for path in set(kept(stage)) - before} == named
     assert len(named) == 2 * len(contents)
+
+
+def test_slow_uploads_leave_threads_for_everybody_else(stage: Stage, project: str) -> None:
+    length = len(HEAD) + 6 * MB + len(TAIL)
+    with contextlib.ExitStack() as stack, nothing_kept(stage, project):
+        slow = [stack.enter_context(begin(stage, project, length)) for _ in range(SENDERS)]
+        for connection in slow:
+            connection.sendall(HEAD)
+        assert read(stage, project).status == 200
+        codes = Counter(answered(connection)[1]["code"] for connection in slow)
+    assert codes.keys() == {"request-timeout", "too-many-uploads"}
+    assert upload(stage, project, [film()], len(film()))[0] == 201
 
 
 @pytest.mark.parametrize("sent", [0, 10, HEAD_BYTES + 1, 3 * MB])
