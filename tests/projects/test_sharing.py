@@ -59,6 +59,8 @@ def test_a_project_is_shared_for_writing(film: str, alice: User, bob: User) -> N
 
 def test_whom_it_isnt_shared_with_any_more_is_a_stranger(film: str, alice: User, bob: User) -> None:
     share(alice, film, (bob, "write"))
+    assert as_(bob)("GET", film).status_code == 200
+    assert len(as_(bob)("GET", "/projects/").json()["results"]) == 1
     share(alice, film)
     assert as_(bob)("GET", film).status_code == 404
     assert as_(bob)("GET", "/projects/").json()["results"] == []
