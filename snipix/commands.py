@@ -56,10 +56,13 @@ class OperatorCommand(BaseCommand):
         options: Mapping[str, Any],
         show: Callable[[Mapping[str, Any]], Iterable[str]],
     ) -> None:
-        """Answer what was found or done: as JSON, or as the lines that `show` makes of it."""
+        """Answer what was found or done: as JSON, or as the lines that `show` makes of it.
+
+        With `--verbosity 0` people are told nothing, as by Django's own commands.
+        """
         if options["json"]:
             self.stdout.write(json.dumps(found, default=str))
-        else:
+        elif options["verbosity"] > 0:
             for line in show(found):
                 self.stdout.write(line)
 

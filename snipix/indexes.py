@@ -5,13 +5,34 @@ MongoDB doesn't use such a partial index for a query by equality.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from django.apps import apps
 from django.db import models
 from pymongo import IndexModel
+from pymongo.errors import OperationFailure
 
 from snipix.mongo import connection
+
+_NOT_OPTIONS = {"v", "key", "name", "ns", "background"}
+_RETENTION = "expireAfterSeconds"
+_INDEX_NOT_FOUND = 27
+
+
+class Drift(NamedTuple):
+    """An index that isn't as it is declared."""
+
+    collection: str
+    name: str
+    problem: Literal["missing", "retention", "differs", "undeclared"]
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.collection}: {self.name} {self.detail}"
+
+
+class IndexesDiffer(Exception):
+    """Indexes of declared names that are built otherwise, and can't be changed in place."""
 
 
 def declared() -> Iterator[tuple[type[models.Model], Sequence[IndexModel]]]:
@@ -21,26 +42,83 @@ def declared() -> Iterator[tuple[type[models.Model], Sequence[IndexModel]]]:
             yield model, indexes
 
 
-def ensure() -> Iterator[tuple[str, list[str]]]:
-    """Create what is missing; yields each collection with the names of its indexes.
+def drift() -> Iterator[Drift]:
+    """What isn't as declared, of the collections of models that declare indexes.
 
-    Creating an index that is there already does nothing. A retention that was changed in the
-    settings is changed in its index. One whose other options differ from its declaration is an
-    error (IndexOptionsConflict) that names it.
+    It costs a `listIndexes` for each. Those of `_id` and of a hashed shard key are MongoDB's own.
     """
     for model, indexes in declared():
-        collection = connection.get_collection(model._meta.db_table)
-        existing = collection.index_information()
-        for index in indexes:
-            _change_retention(model._meta.db_table, index.document, existing)
-        yield model._meta.db_table, list(collection.create_indexes(list(indexes)))
+        yield from _drift_of(model._meta.db_table, indexes)
 
 
-def _change_retention(
-    collection: str, wanted: Mapping[str, Any], existing: Mapping[str, Mapping[str, Any]]
-) -> None:
-    seconds = wanted.get("expireAfterSeconds")
-    found = existing.get(wanted["name"], {}).get("expireAfterSeconds")
-    if None not in (seconds, found) and seconds != found:
-        index = {"name": wanted["name"], "expireAfterSeconds": seconds}
-        connection.database.command("collMod", collection, index=index)
+def ensure(*, prune: bool = False) -> Iterator[Drift]:
+    """Create what is missing, and change retentions that differ; yields what it has mended.
+
+    Only with `prune` is anything removed: what isn't declared any more and, to be built anew at
+    once, what differs otherwise. Raises IndexesDiffer, after all else, where that would be needed.
+    """
+    left = []
+    for model, indexes in declared():
+        wanted = {index.document["name"]: index for index in indexes}
+        for found in _drift_of(model._meta.db_table, indexes):
+            if _mend(found, wanted.get(found.name), prune=prune):
+                yield found
+            elif found.problem == "differs":
+                left.append(found)
+    if left:
+        raise IndexesDiffer("; ".join(map(str, left)))
+
+
+def _drift_of(collection: str, indexes: Sequence[IndexModel]) -> Iterator[Drift]:
+    existing = connection.get_collection(collection).index_information()
+    for index in indexes:
+        name = index.document["name"]
+        if (found := existing.pop(name, None)) is None:
+            yield Drift(collection, name, "missing", "is missing")
+        elif names := _differing(wanted := _described(index.document), found := _described(found)):
+            told = (f"has {name} {found.get(name)}, declared {wanted.get(name)}" for name in names)
+            yield Drift(collection, name, _kind(names, found), ", ".join(told))
+    for name, found in existing.items():
+        if name != "_id_" and "hashed" not in dict(found["key"]).values():
+            yield Drift(collection, name, "undeclared", "isn't declared (any more)")
+
+
+def _described(index: Mapping[str, Any]) -> dict[str, Any]:
+    """What matters of an index, as it is declared or as MongoDB tells of it."""
+    options = {name: value for name, value in index.items() if name not in _NOT_OPTIONS}
+    keys = dict(index["key"]).items()
+    return {"key": list(keys), **options}
+
+
+def _differing(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    names = wanted.keys() | found.keys()
+    return sorted(n for n in names if (wanted.get(n) or None) != (found.get(n) or None))
+
+
+def _kind(differing: list[str], found: Mapping[str, Any]) -> Literal["retention", "differs"]:
+    """A retention can be changed in place, where there is one."""
+    return "retention" if differing == [_RETENTION] and _RETENTION in found else "differs"
+
+
+def _mend(drift: Drift, declared: IndexModel | None, *, prune: bool) -> bool:
+    """Bring one index about. Returns False if one would have to go for it, and may not."""
+    collection = connection.get_collection(drift.collection)
+    if drift.problem == "retention" and declared is not None:
+        index = {"name": drift.name, _RETENTION: declared.document[_RETENTION]}
+        connection.database.command("collMod", drift.collection, index=index)
+        return True
+    if drift.problem != "missing":
+        if not prune:
+            return False
+        _drop(collection, drift.name)
+    if declared is not None:
+        collection.create_indexes([declared])
+    return True
+
+
+def _drop(collection: Any, index: str) -> None:
+    try:
+        collection.drop_index(index)
+    except OperationFailure as error:
+        if error.code != _INDEX_NOT_FOUND:  # somebody else was faster
+            raise

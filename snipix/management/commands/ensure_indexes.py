@@ -1,16 +1,62 @@
 """`manage.py ensure_indexes`"""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import CommandError, CommandParser
 
 from snipix import indexes
+from snipix.commands import FOUND, OperatorCommand
 
 
-class Command(BaseCommand):
-    help = "Create the indexes that the models declare, where they are missing. Safe to repeat."
+class Command(OperatorCommand):
+    """Thin shell around `snipix.indexes`."""
+
+    help = (
+        "Create the indexes that the models declare, where they are missing, and say what differs. "
+        "Safe to repeat, also beside a live server."
+    )
+    example = "ensure_indexes --check"
+    exit_codes = {FOUND: "with --check: not all is as declared"}
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        group = parser.add_mutually_exclusive_group()
+        group.add_argument("--check", action="store_true", help="change nothing, only compare")
+        group.add_argument(
+            "--prune",
+            action="store_true",
+            help="also remove what isn't declared any more, and build anew what differs; until "
+            "that is built, nothing serves its queries or keeps its keys unique",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for collection, names in indexes.ensure():
-            if options["verbosity"] > 0:
-                self.stdout.write(f"{collection}: {', '.join(names)}")
+        found, left = _compared() if options["check"] else _mended(options["prune"])
+        is_mended = not options["check"]
+        told = {"mended": is_mended, "drift": [drift._asdict() for drift in found]}
+        self.report(told, options, lambda _: _lines(found, is_mended=is_mended))
+        if left:
+            raise CommandError(f"{left}. To build anew what differs: ensure_indexes --prune")
+        if found and options["check"]:
+            raise CommandError("Not all is as declared: run ensure_indexes.", returncode=FOUND)
+
+
+def _compared() -> tuple[list[indexes.Drift], str]:
+    return list(indexes.drift()), ""
+
+
+def _mended(prune: bool) -> tuple[list[indexes.Drift], str]:
+    """What was brought about, and what only `--prune` may."""
+    done: list[indexes.Drift] = []
+    try:
+        for drift in indexes.ensure(prune=prune):
+            done.append(drift)
+    except indexes.IndexesDiffer as error:
+        return done, str(error)
+    return done, ""
+
+
+def _lines(found: Sequence[indexes.Drift], *, is_mended: bool) -> Iterator[str]:
+    for drift in found:
+        yield f"{drift}: mended" if is_mended else str(drift)
+    if not found:
+        yield "All indexes are as declared."
