@@ -11,17 +11,23 @@ from typing import Any, ClassVar, TypeVar
 
 from django.core.management.base import (
     BaseCommand,
+    CommandError,
     CommandParser,
     DjangoHelpFormatter,
     OutputWrapper,
 )
+from django.db import DatabaseError
+from pymongo.errors import PyMongoError
 
-DONE, FAILED, MISSPELT, FOUND = 0, 1, 2, 3
+from snipix import errors
+
+DONE, FAILED, MISSPELT, FOUND, INTERRUPTED = 0, 1, 2, 3, 130
 _EXIT_CODES = {
     DONE: "done",
     FAILED: "something went wrong: it is said on standard error",
     MISSPELT: "the command is misspelt",
 }
+_REPEAT = "What was done stays done: run it again to go on."
 _BAR = 30
 _LINES = 20
 """Of progress, at most, where there is no terminal."""
@@ -39,16 +45,45 @@ class OperatorCommand(BaseCommand):
     """What somebody would type, after `manage.py`."""
     exit_codes: ClassVar[Mapping[int, str]] = {}
     """What its own exit codes mean, such as `{FOUND: "there is something to do"}`."""
+    has_parts: ClassVar[bool] = False
+    """Whether it consists of several, as `cache stats` and `cache warm`: see `add_part`."""
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        told = {"epilog": self._epilog(self.example), "formatter_class": HelpFormatter}
+        parser = super().create_parser(prog_name, subcommand, **told, **kwargs)
+        if not self.has_parts:
+            _add_json(parser)
+        return parser
+
+    def add_part(self, parts: Any, name: str, *, help: str, example: str) -> CommandParser:
+        """Add one of several commands in one to what `add_subparsers` made."""
+        part: CommandParser = parts.add_parser(
+            name,
+            help=help,
+            description=help,
+            epilog=self._epilog(example),
+            formatter_class=RawDescriptionHelpFormatter,
+        )
+        _add_json(part)
+        return part
+
+    def _epilog(self, example: str) -> str:
         codes = _EXIT_CODES | dict(self.exit_codes)
         told = "; ".join(f"{code} {meaning}" for code, meaning in codes.items())
-        epilog = f"example: manage.py {self.example}\nexit codes: {told}"
-        parser = super().create_parser(
-            prog_name, subcommand, epilog=epilog, formatter_class=HelpFormatter, **kwargs
-        )
-        parser.add_argument("--json", action="store_true", help="answer as JSON, for programs")
-        return parser
+        return f"example: manage.py {example}\nexit codes: {told}"
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Run it. Raises CommandError, with a sentence, also for what the database refuses."""
+        try:
+            return super().execute(*args, **options)
+        except errors.SnipixError as error:
+            raise CommandError(error.detail) from error
+        except (DatabaseError, PyMongoError) as error:
+            # Not the error's own text: the driver's hold documents.
+            kind = type(error.__cause__ or error).__name__
+            raise CommandError(f"MongoDB can't do it just now ({kind}). {_REPEAT}") from error
+        except KeyboardInterrupt:
+            raise CommandError(f"Interrupted. {_REPEAT}", returncode=INTERRUPTED) from None
 
     def report(
         self,
@@ -72,6 +107,10 @@ class OperatorCommand(BaseCommand):
         for done, item in enumerate(items, 1):
             yield item
             shown.at(done)
+
+
+def _add_json(parser: CommandParser) -> None:
+    parser.add_argument("--json", action="store_true", help="answer as JSON, for programs")
 
 
 class Progress:

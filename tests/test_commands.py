@@ -1,0 +1,137 @@
+"""The ground of operators' commands: help, progress, reports, exit codes."""
+
+import json
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command, get_commands, load_command_class
+from django.db import OperationalError
+
+from snipix import errors
+from snipix.commands import FOUND, INTERRUPTED, OperatorCommand, Progress
+
+FOR_OPERATORS = [
+    name
+    for name, app in get_commands().items()
+    if app in ("snipix", "media", "projects", "timelines", "transcriptions")
+    and isinstance(load_command_class(app, name), OperatorCommand)
+]
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Counting(OperatorCommand):
+    help = "Count to three."
+    example = "counting --json"
+    exit_codes = {FOUND: "there was a three"}
+    requires_system_checks = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        counted = list(self.progress(range(1, 4), total=3, what="numbers"))
+        self.report(
+            {"counted": counted}, options, lambda found: (f"{n}!" for n in found["counted"])
+        )
+
+
+class Failing(OperatorCommand):
+    example = "failing"
+    requires_system_checks = []
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        raise self.error
+
+
+def run(*options: str, err: StringIO | None = None) -> tuple[str, str]:
+    """What it answers, and what it says meanwhile."""
+    out, err = StringIO(), err or StringIO()
+    call_command(Counting(), *options, stdout=out, stderr=err)
+    return out.getvalue(), err.getvalue()
+
+
+def test_people_are_answered_in_lines_and_told_of_progress_apart() -> None:
+    out, err = run()
+    assert out.splitlines() == ["1!", "2!", "3!"]
+    assert err.splitlines()[-1] == "3 of 3 numbers"
+
+
+def test_programs_are_answered_one_json_document() -> None:
+    assert json.loads(run("--json")[0]) == {"counted": [1, 2, 3]}
+
+
+def test_with_verbosity_0_only_programs_are_answered() -> None:
+    assert run("--verbosity=0")[0] == ""
+    assert run("--verbosity=0", "--json")[0] != ""
+
+
+def test_on_a_terminal_progress_is_one_bar() -> None:
+    err = run(err=Terminal())[1]
+    assert err.count("\n") == 1
+    assert err.endswith(f"\r[{'#' * 30}] 3 of 3 numbers\n")
+
+
+def test_progress_takes_few_lines_however_much_there_is() -> None:
+    err = StringIO()
+    shown = Progress(Counting(stderr=err).stderr, total=10_000, what="things")
+    for done in range(1, 10_001):
+        shown.at(done)
+    assert len(err.getvalue().splitlines()) == 20
+
+
+def test_progress_of_nothing_says_nothing() -> None:
+    assert list(Counting().progress((), total=0, what="things")) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "code"),
+    [
+        (errors.Overloaded("Too many at once."), "Too many at once.", 1),
+        (OperationalError("{_id: 'secret'}"), "MongoDB can't do it just now", 1),
+        (KeyboardInterrupt(), "Interrupted", INTERRUPTED),
+    ],
+)
+def test_what_goes_wrong_is_said_in_a_sentence(error: Any, said: str, code: int) -> None:
+    with pytest.raises(CommandError, match=said) as refused:
+        call_command(Failing(error))
+    assert refused.value.returncode == code
+    assert "secret" not in str(refused.value)
+
+
+def parts(name: str) -> Iterator[list[str]]:
+    command = load_command_class(get_commands()[name], name)
+    if not command.has_parts:
+        yield [name]
+        return
+    parser = command.create_parser("manage.py", name)
+    for action in parser._subparsers._group_actions:
+        yield from ([name, part] for part in action.choices)
+
+
+@pytest.mark.parametrize("name", FOR_OPERATORS)
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in parts(name):
+        with pytest.raises(SystemExit):
+            call_command(*command, "--help")
+        told = capsys.readouterr().out
+        assert f"example: manage.py {' '.join(command)}" in told
+        assert "exit codes: 0 done; 1 something went wrong" in told
+        assert "--json" in told
+
+
+@pytest.mark.parametrize("name", FOR_OPERATORS)
+def test_what_is_misspelt_is_refused(name: str) -> None:
+    for command in parts(name):
+        with pytest.raises(CommandError, match=r"unrecognized arguments|required"):
+            call_command(*command, "--misspelt")
+
+
+def test_there_are_commands_to_look_at() -> None:
+    assert {"cache", "ensure_indexes", "migrate_documents", "sweep_media"} <= set(FOR_OPERATORS)
