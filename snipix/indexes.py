@@ -48,7 +48,7 @@ def drift() -> Iterator[Drift]:
     It costs a `listIndexes` for each. Those of `_id` and of a hashed shard key are MongoDB's own.
     """
     for model, indexes in declared():
-        yield from _drift_of(model._meta.db_table, indexes)
+        yield from differing(model._meta.db_table, indexes, _existing(model))
 
 
 def ensure(*, prune: bool = False) -> Iterator[Drift]:
@@ -60,7 +60,7 @@ def ensure(*, prune: bool = False) -> Iterator[Drift]:
     left = []
     for model, indexes in declared():
         wanted = {index.document["name"]: index for index in indexes}
-        for found in _drift_of(model._meta.db_table, indexes):
+        for found in differing(model._meta.db_table, indexes, _existing(model)):
             if _mend(found, wanted.get(found.name), prune=prune):
                 yield found
             elif found.problem == "differs":
@@ -69,18 +69,26 @@ def ensure(*, prune: bool = False) -> Iterator[Drift]:
         raise IndexesDiffer("; ".join(map(str, left)))
 
 
-def _drift_of(collection: str, indexes: Sequence[IndexModel]) -> Iterator[Drift]:
-    existing = connection.get_collection(collection).index_information()
+def differing(
+    collection: str, indexes: Sequence[IndexModel], existing: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Drift]:
+    """What isn't as declared of the indexes that a collection has, by name."""
+    left = dict(existing)
     for index in indexes:
         name = index.document["name"]
-        if (found := existing.pop(name, None)) is None:
+        if (found := left.pop(name, None)) is None:
             yield Drift(collection, name, "missing", "is missing")
         elif names := _differing(wanted := _described(index.document), found := _described(found)):
             told = (f"has {name} {found.get(name)}, declared {wanted.get(name)}" for name in names)
             yield Drift(collection, name, _kind(names, found), ", ".join(told))
-    for name, found in existing.items():
+    for name, found in left.items():
         if name != "_id_" and "hashed" not in dict(found["key"]).values():
             yield Drift(collection, name, "undeclared", "isn't declared (any more)")
+
+
+def _existing(model: type[models.Model]) -> dict[str, Any]:
+    found: dict[str, Any] = connection.get_collection(model._meta.db_table).index_information()
+    return found
 
 
 def _described(index: Mapping[str, Any]) -> dict[str, Any]:
