@@ -17,11 +17,11 @@ from django_mongodb_backend.query import wrap_database_errors
 from django_mongodb_backend.queryset import MongoQuerySet
 from pymongo import IndexModel
 
-from snipix import history, pieces, states, times
+from snipix import errors, history, pieces, states, times
 from snipix.accounts import SYSTEM, Actor
 from snipix.cache import Name
 from snipix.etags import ETag
-from snipix.mongo import connection, one
+from snipix.mongo import connection
 from snipix.times import now
 
 Upgrade = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -144,6 +144,11 @@ class Document(models.Model):
         default_manager_name = "everything"
 
     @property
+    def is_going(self) -> bool:
+        """Whether it is being destroyed: nothing changes it any more."""
+        return False
+
+    @property
     def stored_state(self) -> dict[str, Any]:
         """What the document itself holds of its state: all but what is in pieces."""
         return {name: getattr(self, name) for name in self.state_type.__struct_fields__}
@@ -183,12 +188,30 @@ class Document(models.Model):
         """The schema version of what is stored today."""
         return len(cls.upgrades) + 1
 
+    @property
+    def is_outdated(self) -> bool:
+        """Whether it is stored as an older schema has it."""
+        return self.schema_version < self.current_schema()
+
     @classmethod
     def upgraded(cls, stored: Mapping[str, Any], schema_version: int) -> Mapping[str, Any]:
-        """A stored state of an older schema version, as it would be stored today."""
+        """A stored state of an older schema version, as it would be stored today.
+
+        Raises NewerSchema.
+        """
+        cls.refuse_newer(schema_version)
         for upgrade in cls.upgrades[schema_version - 1 :]:
             stored = upgrade(stored)
         return stored
+
+    @classmethod
+    def refuse_newer(cls, schema_version: int) -> None:
+        """Raise NewerSchema for what only a newer release knows, as while servers are replaced."""
+        if schema_version > cls.current_schema():
+            raise errors.NewerSchema(
+                f"This {cls.kind} was saved by a newer release of Snipix than this server runs. "
+                "Nothing is lost; try again in a few seconds."
+            )
 
     def upgrade(self, *, actor: Actor = SYSTEM) -> None:
         """Store the state as it would be stored today: a version of its own, in a change."""
@@ -230,19 +253,6 @@ class Document(models.Model):
             history.write(self, action=action, actor=actor, is_deleted=is_deleted)
 
         history.change(work)
-
-    def purge(self, *, actor: Actor = SYSTEM) -> dict[str, int]:
-        """Destroy for ever, with the whole history, what is in the trash and stays there.
-
-        Its audit entries stay. Returns how many documents of each collection are gone: none, if it
-        was restored or purged meanwhile.
-        """
-
-        def work() -> dict[str, int]:
-            current = one(type(self).everything.trashed().filter(pk=self.pk))
-            return history.erase(current, actor=actor) if current else {}
-
-        return history.change(work)
 
     def hold(self) -> None:
         """Make a change that finds nothing to change conflict with whoever changes this document.

@@ -131,6 +131,14 @@ class DatabaseUnavailable(SnipixError):
     headers = {"Retry-After": "2"}
 
 
+class NewerSchema(DatabaseUnavailable):
+    """A document that a newer release has saved: this one would misread it, or save less of it."""
+
+    code = "newer-schema"
+    title = "A newer release of Snipix has saved this document"
+    headers = {"Retry-After": "5"}
+
+
 class OutcomeUnknown(DatabaseUnavailable):
     """The connection broke while a change was being committed."""
 

@@ -142,12 +142,13 @@ def _reach_database() -> None:
     from django.db import Error
     from pymongo.errors import PyMongoError
 
-    from snipix import health
+    from snipix import health, releases
 
     began = time.perf_counter()
     try:
         health.reach_database()
-    except health.StandaloneServer as error:
+        releases.refuse_newer()
+    except (health.StandaloneServer, releases.NewerDatabase) as error:
         _log.critical(str(error))
         sys.exit(_WORKER_BOOT_ERROR)
     except (PyMongoError, Error) as error:

@@ -11,14 +11,13 @@ import structlog
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DatabaseError
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.urls import Resolver404, resolve
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from pymongo.errors import PyMongoError
 
-from snipix import cache
+from snipix import cache, releases
 from snipix.logs import PROBES
 
 PING_SECONDS = 2.0
@@ -107,19 +106,26 @@ def _database_checks() -> dict[str, str]:
         checks["database"] = "ok" if hello.get("isWritablePrimary") else "read-only"
         checks["transactions"] = "ok" if _has_transactions(hello) else "unsupported"
         with pymongo.timeout(PING_SECONDS):
-            checks["migrations"] = "ok" if _is_migrated() else "pending"
+            checks["migrations"] = _migrations()
     except (PyMongoError, DatabaseError) as error:
         _log.warning("database not reached", error=type(error.__cause__ or error).__name__)
     return checks
 
 
-def _is_migrated() -> bool:
-    if "migrations" not in _proven:
-        executor = MigrationExecutor(connection)
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            return False
-        _proven.add("migrations")
-    return True
+def _migrations() -> str:
+    """Whether this release and the database fit; a newer one may come while this one serves."""
+    try:
+        releases.refuse_newer_documents()
+        if "migrations" not in _proven:
+            found = releases.migrations()
+            if found.unknown:
+                return "newer"
+            if found.pending:
+                return "pending"
+            _proven.add("migrations")
+    except releases.NewerDatabase:
+        return "newer"
+    return "ok"
 
 
 def _redis() -> str:

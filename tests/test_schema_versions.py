@@ -90,7 +90,7 @@ def test_going_to_the_trash_upgrades_nothing(
 
 def migrate(*options: str) -> str:
     out = StringIO()
-    call_command("migrate_documents", *options, stdout=out)
+    call_command("migrate_documents", *options, stdout=out, stderr=StringIO())
     return out.getvalue()
 
 
@@ -102,7 +102,7 @@ def test_all_heads_are_migrated_and_revisions_stay(
     monkeypatch.setattr(Timeline, "upgrades", (brighten,))
     assert "timelines: 1 to upgrade" in migrate("--dry-run")
     assert Timeline.objects.get().version == 2
-    assert "timelines: 1 of 1" in migrate()
+    assert "timelines: 1 upgraded" in migrate()
     timeline = Timeline.objects.get()
     assert (timeline.version, timeline.schema_version) == (3, 2)
     kept = Revision.objects.filter(kind="timeline", version__lte=2)
@@ -110,7 +110,7 @@ def test_all_heads_are_migrated_and_revisions_stay(
     assert history.verify(timeline) == 3
     shown = api("GET", path.removesuffix("timeline/")).json()["timeline"]
     assert shown["version"] == 3
-    assert "timelines: 0 to upgrade" in migrate()
+    assert "timelines: 0 upgraded" in migrate()
 
 
 def test_what_is_in_the_trash_is_migrated_too(
@@ -118,5 +118,5 @@ def test_what_is_in_the_trash_is_migrated_too(
 ) -> None:
     Project.objects.all().delete()
     monkeypatch.setattr(Timeline, "upgrades", (brighten,))
-    assert "timelines: 1 of 1" in migrate()
+    assert "timelines: 1 upgraded" in migrate()
     assert Timeline.objects.get().schema_version == 2

@@ -1,5 +1,7 @@
 """`/api/v1/projects/{id}/timeline/draft/` and `…/drafts/`"""
 
+from typing import Annotated
+
 import msgspec
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -18,7 +20,7 @@ BY_AUTOSAVE = Keyset("updatedAt")
 class DraftBody(states.Struct, frozen=True, kw_only=True):
     """An autosave: the state, and the ETag of the version that the edit began on."""
 
-    base_etag: str
+    base_etag: Annotated[str, msgspec.Meta(max_length=100)]
     state: state.TimelineState
 
 

@@ -25,6 +25,7 @@ class Timeline(Part):
     long_lists = (("layers", "clips"), ("markers",))
     collection_indexes: ClassVar[Sequence[IndexModel]] = (
         IndexModel([("projectId", ASCENDING)], unique=True),
+        IndexModel([("schemaVersion", ASCENDING)]),
     )
 
     layers = BsonField(default=list)

@@ -32,6 +32,8 @@ Free = dict[str, Any]
 
 # The bounds of times are described here and enforced by `check`, which reports all that break them.
 Seconds = Annotated[float, Meta(extra_json_schema={"minimum": 0, "maximum": MAX_SECONDS})]
+# Not held to the bound where it follows from start and duration, which are.
+End = Annotated[float, Meta(extra_json_schema={"minimum": 0, "maximum": 2 * MAX_SECONDS})]
 Zoom = Annotated[float, Meta(extra_json_schema={"minimum": 0, "maximum": MAX_ZOOM})]
 Rate = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Order = Annotated[int, Meta(ge=-MAX_ORDER, le=MAX_ORDER)]
@@ -60,7 +62,7 @@ class Clip(Struct, frozen=True, kw_only=True):
     type: Annotated[Kind, Meta(description="What the clip shows or does.")]
     start_time: Annotated[Seconds, Meta(description="Where it starts on the timeline, in seconds.")]
     end_time: Annotated[
-        Seconds,
+        End,
         Meta(description="Where it ends on the timeline, in seconds; default: start + duration."),
     ] = _LATER
     duration: Annotated[Seconds, Meta(description="How long it plays, in seconds; more than 0.")]

@@ -26,6 +26,7 @@ class Transcription(Part):
     long_lists = (("segments",),)
     collection_indexes: ClassVar[Sequence[IndexModel]] = (
         IndexModel([("projectId", ASCENDING)], unique=True),
+        IndexModel([("schemaVersion", ASCENDING)]),
         # The lists of the admin site. No save changes these keys: only the trash does.
         IndexModel([("isDeleted", ASCENDING), ("deletedAt", DESCENDING), ("_id", DESCENDING)]),
     )

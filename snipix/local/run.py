@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from snipix.local import folder, processes
+from snipix.local.chores import Chores
 from snipix.local.servers import HOST, LocalError, Mongo, Redis, Say, Server, Web, gets_free
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -38,6 +39,7 @@ class Local:
         # For people's eyes, unless they have chosen otherwise.
         self.env = {"LOG_FORMAT": "console", **os.environ}
         self.demo = self.demo and not self.env.get("MONGODB_URI")
+        self.is_embedded = False
 
     def run(self) -> None:
         """Run until Ctrl-C, SIGTERM or SIGHUP.
@@ -50,7 +52,10 @@ class Local:
                 self.say(f"Stopped {count} processes that a killed run had left behind.")
             self._check_port()
             with contextlib.ExitStack() as running:
-                _watch(self._start_all(running))
+                servers = self._start_all(running)
+                chores = Chores(self.data_dir, self.env, self.say)
+                running.callback(chores.stop)
+                _watch(servers, chores)
 
     def _start_all(self, running: contextlib.ExitStack) -> list[Server]:
         self._set_secrets()
@@ -80,7 +85,9 @@ class Local:
                 f"This is the first run in {self.data_dir}: Snipix starts with an empty database "
                 "and brings nothing over from an older one."
             )
-        return [(Mongo(self.data_dir), "MONGODB_URI")]
+        mongo = Mongo(self.data_dir)
+        self.is_embedded = mongo.is_secantus
+        return [(mongo, "MONGODB_URI")]
 
     def _redis(self) -> list[tuple[Server, str]]:
         if self.env.get("REDIS_URL"):
@@ -112,9 +119,8 @@ class Local:
         self.say("Preparing the database …")
         command = [sys.executable, "manage.py", "prepare", "--verbosity=0"]
         env = {**self.env, "MONGODB_MIN_POOL_SIZE": "0"}  # It leaves before a pool is of use.
-        child = processes.spawn(
-            [*command, *(["--demo"] if self.demo else [])], folder=self.data_dir, env=env
-        )
+        command += ["--demo"] * self.demo + ["--without-schema"] * self.is_embedded
+        child = processes.spawn(command, folder=self.data_dir, env=env)
 
         def finish() -> None:
             has_ended = child.returncode is not None
@@ -170,8 +176,9 @@ def _interrupt_on_signals() -> None:
             signal.signal(number, interrupt)
 
 
-def _watch(servers: list[Server]) -> None:
+def _watch(servers: list[Server], chores: Chores) -> None:
     while True:
+        chores.look()
         for server in servers:
             if not server.is_running():
                 raise LocalError(f"{server.name} has ended by itself. {server.last_words()}")

@@ -1,43 +1,88 @@
 """`manage.py migrate_documents`"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bson import ObjectId
 from django.apps import apps
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
-from snipix import errors, history
+from snipix import errors, history, releases
+from snipix.commands import FOUND, OperatorCommand
 from snipix.documents import Document
 
 BATCH = 100
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
+    """Stored states as the newest schema has them; and an overview of all that migrates."""
+
     help = (
         "Store every document as the newest schema has it, as a version of its own. Old versions "
         "stay as they were written: they are upgraded when they are read. Safe to interrupt and "
-        "to repeat, also beside a live server. Example: manage.py migrate_documents --dry-run"
+        "to repeat, also beside a live server."
     )
+    example = "migrate_documents --list"
+    exit_codes = {FOUND: "with --list: something is to be migrated, or newer than this release"}
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="only count")
+        group = parser.add_mutually_exclusive_group()
+        group.add_argument("--dry-run", action="store_true", help="only count")
+        group.add_argument(
+            "--list",
+            action="store_true",
+            help="only show how Django's migrations and the stored schemas stand",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for model in apps.get_models():
-            if issubclass(model, Document):
-                self._migrate(model, dry_run=options["dry_run"])
-
-    def _migrate(self, model: type[Document], *, dry_run: bool) -> None:
-        name = model._meta.verbose_name_plural
-        total = model.everything.filter(schema_version__lt=model.current_schema()).count()
-        if dry_run or not total:
-            self.stdout.write(f"{name}: {total} to upgrade")
+        if options["list"]:
+            self._list(options)
             return
-        for done, key in enumerate(_outdated(model), 1):
-            _upgrade(model, key)
-            if done % BATCH == 0 or done == total:
-                self.stdout.write(f"{name}: {done} of {total}")
+        upgrade = not options["dry_run"]
+        found = {
+            str(model._meta.verbose_name_plural): self._migrate(model, upgrade=upgrade)
+            for model in apps.get_models()
+            if issubclass(model, Document)
+        }
+        done = "upgraded" if upgrade else "to upgrade"
+        self.report(
+            {"dry_run": not upgrade, "documents": found},
+            options,
+            lambda _: (f"{name}: {count} {done}" for name, count in found.items()),
+        )
+
+    def _migrate(self, model: type[Document], *, upgrade: bool) -> int:
+        """How many documents were upgraded, or would be."""
+        total = model.everything.filter(schema_version__lt=model.current_schema()).count()
+        if not upgrade:
+            return int(total)
+        what = str(model._meta.verbose_name_plural)
+        keys = self.progress(_outdated(model), total=total, what=what)
+        return sum(_upgrade(model, key) for key in keys)
+
+    def _list(self, options: Mapping[str, Any]) -> None:
+        migrations, stored = releases.migrations(), list(releases.stored())
+        told = {
+            "migrations": migrations._asdict(),
+            "documents": [each._asdict() for each in stored],
+        }
+        self.report(told, options, lambda _: _overview(migrations, stored))
+        if migrations.pending or migrations.unknown or any(s.older or s.newer for s in stored):
+            raise CommandError("The database isn't as this release has it.", returncode=FOUND)
+
+
+def _overview(migrations: releases.Migrations, stored: list[releases.Stored]) -> Iterator[str]:
+    yield f"{migrations.applied} migrations are applied."
+    for name in migrations.pending:
+        yield f"{name} isn't applied yet: run prepare."
+    for name in migrations.unknown:
+        yield f"{name} is of a newer release than this."
+    for each in stored:
+        yield f"{each.collection}: {each.documents:,} documents; the newest schema is {each.schema}"
+        if each.older:
+            yield f"  {each.older:,} are of an older one: run migrate_documents when it suits."
+        if each.newer:
+            yield f"  {each.newer:,} are of a newer one: this release must not serve them."
 
 
 def _outdated(model: type[Document]) -> Iterator[ObjectId]:
@@ -53,13 +98,15 @@ def _outdated(model: type[Document]) -> Iterator[ObjectId]:
         last = keys[-1]
 
 
-def _upgrade(model: type[Document], key: ObjectId) -> None:
-    def work() -> None:
+def _upgrade(model: type[Document], key: ObjectId) -> bool:
+    def work() -> bool:
         document = model.everything.filter(pk=key).first()
-        if document and document.schema_version < model.current_schema():
-            document.upgrade()
+        if document is None or document.schema_version >= model.current_schema():
+            return False  # purged, or saved by somebody else
+        document.upgrade()
+        return True
 
     try:
-        history.change(work)
+        return history.change(work)
     except errors.NotFound:
-        return  # purged or moved to the trash just now; a repeat finds it, if it is still there
+        return False  # moved to the trash just now; a repeat finds it, if it is still there

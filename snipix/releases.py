@@ -1,0 +1,99 @@
+"""Whether the database and this release of Snipix fit each other.
+
+Two things change from release to release: Django's migrations, and the schemas of stored states,
+whose number every document carries. An older database is brought up to date by `prepare`, and by
+`migrate_documents` at leisure. A newer one isn't served: this release would misread what it holds.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection as django_connection
+from django.db.migrations.executor import MigrationExecutor
+
+from snipix import indexes
+from snipix.documents import Document
+from snipix.mongo import connection
+
+
+class NewerDatabase(ImproperlyConfigured):
+    """A newer release of Snipix has written to the database."""
+
+
+class Migrations(NamedTuple):
+    """Django's migrations: those yet to be applied, and those that only a newer release knows."""
+
+    applied: int
+    pending: list[str]
+    unknown: list[str]
+
+
+class Stored(NamedTuple):
+    """The documents of one collection, by the schema that their states were written in."""
+
+    collection: str
+    schema: int
+    """The one that this release writes."""
+    documents: int
+    older: int
+    newer: int
+
+
+def migrations() -> Migrations:
+    """What Django has recorded in the database, against the migrations of this release."""
+    executor = MigrationExecutor(django_connection)
+    known, applied = executor.loader.disk_migrations, executor.loader.applied_migrations
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    ours = {model._meta.app_label for model, _ in indexes.declared()}
+    unknown = (key for key in applied if key[0] in ours and key not in known)
+    pending = ((migration.app_label, migration.name) for migration, _ in plan)
+    return Migrations(len(applied), _names(pending), _names(unknown))
+
+
+def stored() -> Iterator[Stored]:
+    """How many documents there are of which schema; an index counts them."""
+    for model in _documents():
+        collection, schema = _collection(model), model.current_schema()
+        yield Stored(
+            model._meta.db_table,
+            schema,
+            collection.estimated_document_count(),
+            collection.count_documents({"schemaVersion": {"$lt": schema}}),
+            collection.count_documents({"schemaVersion": {"$gt": schema}}),
+        )
+
+
+def refuse_newer() -> None:
+    """Raise NewerDatabase, with a sentence that explains, if a newer release was here."""
+    if unknown := migrations().unknown:
+        raise _newer(f"has migrations of one: {', '.join(unknown)}")
+    refuse_newer_documents()
+
+
+def refuse_newer_documents() -> None:
+    """Raise NewerDatabase for documents of a newer schema: one look into an index for each kind."""
+    for model in _documents():
+        newer = {"schemaVersion": {"$gt": model.current_schema()}}
+        if _collection(model).find_one(newer, {"_id": 1}):
+            raise _newer(f"holds {model._meta.verbose_name_plural} that one has saved")
+
+
+def _newer(what: str) -> NewerDatabase:
+    return NewerDatabase(
+        f"The database belongs to a newer release of Snipix than this: it {what}. Serve it with "
+        "that release, or restore a backup from before it was installed."
+    )
+
+
+def _documents() -> Iterator[type[Document]]:
+    return (model for model in apps.get_models() if issubclass(model, Document))
+
+
+def _collection(model: type[Document]) -> Any:
+    return connection.get_collection(model._meta.db_table)
+
+
+def _names(keys: Iterable[tuple[str, str]]) -> list[str]:
+    return sorted(".".join(key) for key in keys)
