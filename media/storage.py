@@ -128,6 +128,8 @@ def projects() -> list[str]:
 def remove_all(key: str) -> int:
     """Remove all media of a project that was purged. Returns how many files."""
     folder = folder_of(key)
+    if not media().exists(folder):
+        return 0
     _, files = media().listdir(folder)
     remove(*(f"{folder}/{file}" for file in files), folder)
     return len(files)

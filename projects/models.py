@@ -15,7 +15,8 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from projects import keys
 from projects.state import ProjectState
-from snipix import cache, errors
+from snipix import cache, errors, history
+from snipix.accounts import SYSTEM, Actor
 from snipix.cache import Name
 from snipix.documents import Document, DocumentQuerySet
 from snipix.etags import ETag
@@ -108,6 +109,7 @@ class Project(Document):
     derived_fields = ("readers", "keys", "sort_name", "sort_duration")
     collection_indexes: ClassVar[Sequence[IndexModel]] = (
         IndexModel([("projectId", ASCENDING)], unique=True),
+        IndexModel([("schemaVersion", ASCENDING)]),
         *(
             IndexModel(
                 [("keys", ASCENDING), (column, DESCENDING), ("_id", DESCENDING)],
@@ -120,6 +122,7 @@ class Project(Document):
             partialFilterExpression={"isDeleted": True},
         ),
         IndexModel([("deletedAt", ASCENDING)], partialFilterExpression={"isDeleted": True}),
+        IndexModel([("purgingAt", ASCENDING)], partialFilterExpression={"isDeleted": True}),
         IndexModel([("updatedAt", DESCENDING), ("_id", DESCENDING)]),
     )
 
@@ -151,6 +154,8 @@ class Project(Document):
         db_column="transcriptionState", default=no_transcription, editable=False
     )
     """The transcription in numbers; likewise."""
+    purging_at = models.DateTimeField(db_column="purgingAt", null=True, editable=False)
+    """Since when it is being destroyed (`projects/purging.py`): from then on it is nobody's."""
 
     objects: ClassVar[LiveProjects] = LiveProjects()
     everything: ClassVar[AllProjects] = AllProjects()
@@ -173,6 +178,10 @@ class Project(Document):
         retention = timedelta(days=settings.TRASH_RETENTION_DAYS)
         return self.deleted_at + retention if self.deleted_at else None
 
+    @property
+    def is_going(self) -> bool:
+        return self.purging_at is not None
+
     def derive(self) -> None:
         self.readers = [self.user_id, *(c["user_id"] for c in self.collaborators)]
         self.keys = keys.keys(self.readers, self.user_id, self.state)
@@ -183,6 +192,25 @@ class Project(Document):
     def records(self) -> list[Name]:
         """It is on the lists of all who can see it."""
         return [*super().records, *(Name("list", reader) for reader in self.readers)]
+
+    def purge(self, *, actor: Actor = SYSTEM) -> dict[str, int]:
+        """Destroy for ever, with all that belongs to it, what is in the trash and stays there.
+
+        Its audit entries stay. Returns how many documents of each collection are gone: none, if it
+        was restored or purged meanwhile.
+        """
+        from projects import purging
+
+        gone = history.change(lambda: purging.begin(self, actor=actor))
+        if gone:
+            purging.finish(self.pk)
+        return gone
+
+    def mark(self) -> None:
+        """Begin to destroy it, within a change: from now on nobody finds it, or brings it back."""
+        cache.current.also(*self.records)
+        self.purging_at = now()
+        self._update_if({}, {"purgingAt": self.purging_at, "readers": [], "keys": []})
 
     def right_of(self, user_id: str) -> Right:
         """What one of its readers may do with it."""
@@ -196,6 +224,8 @@ class Project(Document):
 
         Raises NotFound if the project's trash flag isn't what it was when it was read.
         """
+        if self.is_going:
+            raise not_found(self.project_id)
         cache.current.also(*self.records)
         setattr(self, name, summary)
         self.updated_at = now()

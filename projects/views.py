@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from media import addresses
-from projects import listing, services
+from projects import listing, purging, services
 from projects.current_views import CurrentViewSet
 from projects.models import Project, Right
 from projects.serializers import (
@@ -161,9 +161,11 @@ class ProjectViewSet(CurrentViewSet):
             project = one(Project.everything.trashed().filter(project_id=project_id))
             if project is None:
                 raise errors.NotFound(f"There is no project {project_id!r} in the trash.")
-            return Answer(wire.encode(Purged(project.purge(actor=self.actor))))
+            return Answer(wire.encode(Purged(purging.begin(project, actor=self.actor))))
 
-        return self.answer_change(project_id, work)
+        response = self.answer_change(project_id, work)
+        purging.finish_if_begun(project_id)
+        return response
 
     @extend_schema(
         request=CollaboratorsSerializer,

@@ -201,9 +201,8 @@ class DocumentAdmin(IndexedAdmin):
         actor = Actor.of(request, via="admin")
 
         def purge(document: Any) -> None:
-            """Unless somebody has restored it since the list was read."""
-            everything = type(document).everything
-            history.change(lambda: everything.trashed().get(pk=document.pk).purge(actor=actor))
+            if not document.purge(actor=actor):
+                raise ObjectDoesNotExist  # somebody has restored it since the list was read
 
         done = self._each(request, queryset, purge)
         self.message_user(request, f"Destroyed for ever: {done}.", messages.SUCCESS)

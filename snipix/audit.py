@@ -73,7 +73,14 @@ def record(
     id: ObjectId, document: Document, action: str, actor: Actor, *, from_version: int
 ) -> None:
     """Note a change of `document`, within the change's own transaction."""
-    AuditEntry(
+    entry(id, document, action, actor, from_version=from_version).save(force_insert=True)
+
+
+def entry(
+    id: ObjectId, document: Document, action: str, actor: Actor, *, from_version: int
+) -> AuditEntry:
+    """What is to be noted of a change."""
+    return AuditEntry(
         id=id,
         created_at=now() if action == "purge" else document.updated_at,
         user_id=actor.user_id,
@@ -87,4 +94,4 @@ def record(
         address=actor.address,
         client_id=actor.client_id,
         via=actor.via,
-    ).save(force_insert=True)
+    )

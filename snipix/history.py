@@ -18,7 +18,6 @@ import bson
 import msgspec
 import zstandard
 from bson import ObjectId
-from django.apps import apps
 from django.conf import settings
 from django.db import models
 from django_mongodb_backend.fields import ObjectIdAutoField, ObjectIdField
@@ -128,19 +127,24 @@ def write(
     """Make `state` the next version of `document`: revision, head and audit entry.
 
     Without a state it stays as it is, and only the trash flag changes. Returns False when nothing
-    would change: then there is no new version. Must be called within `change`.
+    would change, nor its schema: then there is no new version. Must be called within `change`.
+    Raises NotFound for what is being destroyed, and NewerSchema.
     """
+    if document.is_going:
+        raise errors.NotFound(f"This {document.kind} is being destroyed.")
+    document.refuse_newer(document.schema_version)
     previous = _current(document)
     new = None if state is None else pieces.split(document, state)
     content = new.content if new else previous
     trashed = document.is_deleted if is_deleted is None else is_deleted
-    if content is None or (content == previous and trashed == document.is_deleted):
+    is_equal = content == previous and (new is None or not document.is_outdated)
+    if content is None or (is_equal and trashed == document.is_deleted):
         document.hold()
         return False
     before = document.version
     _check_size(new)
     cache.current.also(*document.records)
-    frame = _advance(document, previous, content)
+    frame = advance(document, previous, content, at=now())
     if before == 0:
         document.created_at = document.updated_at
     if trashed != document.is_deleted:
@@ -155,7 +159,9 @@ def write(
         raise resilience.WriteConflict
     contents.put((document.state_type, document.content_digest), content, len(content))
     id = resilience.record_id()
-    _record(id, document, frame, len(content), action, actor, description, change_summary)
+    told = {"description": description, "change_summary": change_summary}
+    revision = revision_of(document, frame, len(content), id=id, action=action, actor=actor, **told)
+    revision.save(force_insert=True)
     audit.record(id, document, action, actor, from_version=before)
     return True
 
@@ -263,21 +269,6 @@ def _is_ahead(head: Document) -> bool:
     return type(head).everything.filter(pk=head.pk, version__gt=head.version).exists()
 
 
-def erase(document: Document, *, actor: Actor) -> dict[str, int]:
-    """Destroy a document with all that belongs to its project, and say how much.
-
-    What belongs to a project says so by `goes_with_project`. Must be called within `change`.
-    """
-    cache.current.also(*document.records)
-    gone = {}
-    for model in apps.get_models():
-        if getattr(model, "goes_with_project", False):
-            found = model._base_manager.filter(project_id=document.project_id)
-            gone[model._meta.db_table] = found._raw_delete(found.db)
-    audit.record(resilience.record_id(), document, "purge", actor, from_version=document.version)
-    return gone
-
-
 def _current(document: Document) -> bytes | None:
     """The canonical bytes of the version that a document is at; None before the first."""
     if document.version == 0:
@@ -301,12 +292,12 @@ def _check_size(new: pieces.Split | None) -> None:
         )
 
 
-def _advance(document: Document, previous: bytes | None, content: bytes) -> bytes:
+def advance(document: Document, previous: bytes | None, content: bytes, *, at: datetime) -> bytes:
     """Step to the next version. Returns its frame; whether it is whole is decided here, once."""
     start = bytes(document.digest) or document.pk.binary
     frame = _difference(document, previous, content)
     document.version += 1
-    document.updated_at = now()
+    document.updated_at = at
     document.content_digest = _sha256(content)
     document.digest = _chain(start, document.content_digest)
     if frame is None:
@@ -333,17 +324,19 @@ def _difference(document: Document, previous: bytes | None, content: bytes) -> b
     return frame if document.chain_size + len(frame) <= max(len(content), _SMALL) else None
 
 
-def _record(
-    id: ObjectId,
+def revision_of(
     document: Document,
     frame: bytes,
     size: int,
+    *,
+    id: ObjectId,
     action: str,
     actor: Actor,
-    description: str,
-    change_summary: str,
-) -> None:
-    Revision(
+    description: str = "",
+    change_summary: str = "",
+) -> Revision:
+    """What is to be stored of the version that a document has just stepped to."""
+    return Revision(
         id=id,
         document_id=document.pk,
         kind=document.kind,
@@ -361,7 +354,7 @@ def _record(
         size=size,
         content_digest=document.content_digest,
         digest=document.digest,
-    ).save(force_insert=True)
+    )
 
 
 def _decode(revisions: models.QuerySet[Revision]) -> bytes:

@@ -76,6 +76,11 @@ def _current() -> "_Run":
     return run
 
 
+def is_running() -> bool:
+    """Whether a change runs in this thread, so that what is written isn't committed yet."""
+    return _running.get() is not None
+
+
 def transaction(work: Callable[[], T], *, is_committed: Callable[[ObjectId], bool]) -> T:
     """Run `work` in a transaction, again where a repeat is safe, until it is committed.
 

@@ -1,0 +1,76 @@
+"""`manage.py purge_deleted`"""
+
+from argparse import ArgumentTypeError
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandParser
+
+from projects import purging
+from snipix import times
+from snipix.commands import OperatorCommand
+
+MAX_DAYS = 20_000
+
+
+class Command(OperatorCommand):
+    """Thin shell around `projects.purging`."""
+
+    help = (
+        "Destroy for ever what has been in the trash for longer than the retention "
+        "(TRASH_RETENTION_DAYS), with all that belongs to it, media included; audit entries stay. "
+        "Safe to interrupt, to repeat, and beside a live server: what is restored meanwhile stays."
+    )
+    example = "purge_deleted --dry-run"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--dry-run", action="store_true", help="only count")
+        parser.add_argument(
+            "--older-than",
+            metavar="DAYS",
+            type=_days,
+            default=settings.TRASH_RETENTION_DAYS,
+            help="the retention, in days in the trash (%(default)s)",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        until = times.now() - timedelta(days=options["older_than"])
+        found: dict[str, Any] = {
+            "dry_run": options["dry_run"],
+            "deleted_until": times.write(until),
+            **purging.waiting(until),
+        }
+        if not options["dry_run"]:
+            total = found["expired"] + found["interrupted"]
+            going = purging.purge_deleted(until)
+            found |= _summed(self.progress(going, total=total, what="projects"))
+        self.report(found, options, _lines)
+
+
+def _summed(going: Iterator[purging.Purged]) -> dict[str, Any]:
+    projects, files, documents = 0, 0, Counter[str]()
+    for purged in going:
+        projects += 1
+        files += purged.files
+        documents.update(purged.documents)
+    return {"projects": projects, "documents": dict(documents), "files": files}
+
+
+def _lines(found: Mapping[str, Any]) -> Iterator[str]:
+    if found["dry_run"]:
+        yield f"projects deleted until {found['deleted_until']}: {found['expired']:,}"
+        yield f"purges that were interrupted: {found['interrupted']:,}"
+        return
+    yield f"{found['projects']:,} projects purged that were deleted until {found['deleted_until']}"
+    for collection, count in found["documents"].items():
+        yield f"  {collection}: {count:,}"
+    yield f"  files: {found['files']:,}"
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or int(text) > MAX_DAYS:
+        raise ArgumentTypeError(f"must be a number of days from 0 to {MAX_DAYS:,}")
+    return int(text)

@@ -1,0 +1,308 @@
+"""What is purged goes with all that belongs to it, or not at all; what was restored stays."""
+
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import OperationalError
+
+from media import storage
+from projects import purging
+from projects.models import Project
+from snipix import errors, history, times
+from snipix.audit import AuditEntry
+from snipix.mongo import connection
+from tests.administration import TIMELINE
+from tests.conftest import Api
+
+OURS = [model._meta.db_table for model in purging._belonging()]
+
+
+@pytest.fixture(autouse=True)
+def media(settings: Any, tmp_path: Path) -> None:
+    settings.MEDIA_ROOT = str(tmp_path / "media")
+
+
+def purge(*options: str) -> dict[str, Any]:
+    out = StringIO()
+    call_command("purge_deleted", *options, "--json", stdout=out, stderr=StringIO())
+    return json.loads(out.getvalue())
+
+
+def trashed(api: Api, id: str, days: int = 31) -> Project:
+    """A project with a history, deleted so many days ago."""
+    api.create("Film", id=id)
+    path = f"/projects/{id}/"
+    for number in range(3):
+        body = {**TIMELINE, "zoom": number + 1}
+        saved = api("PUT", f"{path}timeline/", body, if_match=api.etag(f"{path}timeline/"),
+                    idempotency_key=f"k{number}")  # fmt: skip
+        assert saved.status_code == 200
+    api("POST", f"{path}transcription/", {})
+    draft = {"base_etag": "", "state": {}}
+    api("PUT", f"{path}timeline/draft/", draft, x_client_id="tab")
+    api("PUT", f"{path}timeline/versions/1/name/", {"name": "One"})
+    api("DELETE", path)
+    project = Project.everything.get(project_id=id)
+    age(project, days)
+    (folder := Path(storage.media().path(storage.folder_of(project.pk)))).mkdir(parents=True)
+    (folder / "film.mp4").touch()
+    return project
+
+
+def age(project: Project, days: float) -> None:
+    deleted_at = times.now() - timedelta(days=days)
+    Project.everything.filter(pk=project.pk).update(deleted_at=deleted_at)
+
+
+def left(project: Project) -> dict[str, int]:
+    """What there is of a project, by collection."""
+    found = {
+        name: connection.get_collection(name).count_documents({"projectId": project.project_id})
+        for name in OURS
+    }
+    files = str(project.pk) in storage.projects()
+    return {name: count for name, count in {**found, "media": int(files)}.items() if count}
+
+
+def actions(project: Project) -> list[str]:
+    entries = AuditEntry.objects.filter(project_id=project.project_id).order_by("created_at", "id")
+    return [entry.action for entry in entries]
+
+
+# --- What goes, and what stays
+
+
+def test_what_is_older_than_the_retention_goes_with_all_that_belongs_to_it(api: Api) -> None:
+    old, young = trashed(api, "old"), trashed(api, "young", days=29)
+    live = api.create("Film", id="live")
+    assert set(left(old)) == {*OURS, "media"}, "the test has something of everything"
+    kept = left(young)
+    told = purge()
+    assert (told["projects"], told["files"]) == (1, 1)
+    assert told["documents"] == {name: kept[name] for name in OURS}
+    assert left(old) == {}
+    assert left(young) == kept
+    assert api("GET", f"/projects/{live['id']}/").status_code == 200
+    assert actions(old)[-1] == "purge"
+    entry = AuditEntry.objects.get(action="purge")
+    assert (entry.user_id, entry.via, entry.from_version) == ("system", "command", old.version)
+
+
+def test_a_dry_run_only_counts(api: Api) -> None:
+    old = trashed(api, "old")
+    kept = left(old)
+    told = purge("--dry-run")
+    assert (told["expired"], told["interrupted"]) == (1, 0)
+    assert left(old) == kept
+    assert actions(old)[-1] == "delete"
+
+
+def test_the_retention_can_be_chosen(api: Api) -> None:
+    trashed(api, "old", days=3)
+    assert purge()["projects"] == 0
+    assert purge("--older-than=4")["projects"] == 0
+    assert purge("--older-than=2")["projects"] == 1
+
+
+def test_a_second_run_finds_nothing(api: Api) -> None:
+    trashed(api, "old")
+    assert purge()["projects"] == 1
+    assert purge()["projects"] == 0
+    assert len(AuditEntry.objects.filter(action="purge")) == 1
+
+
+@pytest.mark.parametrize("days", ["-1", "many", "20001", "1.5"])
+def test_a_retention_is_a_number_of_days(db: None, days: str) -> None:
+    with pytest.raises(CommandError, match="number of days"):
+        purge(f"--older-than={days}")
+
+
+# --- Interrupted
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, after: int, error: BaseException) -> None:
+    """Have the purge end after so many batches of three documents."""
+    done, remove = [], purging._remove_some
+
+    def remove_some(key: Any) -> bool:
+        if len(done) == after:
+            raise error
+        done.append(key)
+        return remove(key)
+
+    monkeypatch.setattr(purging, "BATCH", 3)
+    monkeypatch.setattr(purging, "_remove_some", remove_some)
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_an_interrupted_purge_leaves_nothing_to_serve_and_is_finished_by_the_next(
+    api: Api, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    project = trashed(api, "old")
+    before = sum(left(project).values())
+    with monkeypatch.context() as patched:
+        interrupt(patched, after, KeyboardInterrupt())
+        with pytest.raises(CommandError, match="Interrupted") as ended:
+            purge()
+    assert ended.value.returncode == 130
+    assert sum(left(project).values()) == before - 3 * after
+    for path in ("", "timeline/", "timeline/versions/1/", "transcription/", "audit/"):
+        assert api("GET", f"/projects/old/{path}").status_code == 404
+    assert api("POST", "/projects/old/restore/").status_code == 404
+    assert api("GET", "/trash/").json()["results"] == []
+    assert api("POST", "/projects/", {"name": "Film", "id": "old"}).status_code == 409
+    with pytest.raises(errors.NotFound):
+        Project.everything.get(pk=project.pk).restore()
+    assert purge("--dry-run")["interrupted"] == 1
+    assert purge()["projects"] == 1
+    assert left(project) == {}
+    assert actions(project).count("purge") == 1
+
+
+def test_a_long_history_goes_in_batches(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = trashed(api, "old")
+    count = sum(left(project).values()) - 1
+    batches: list[int] = []
+    remove = purging._remove
+
+    def counted(*arguments: Any) -> int:
+        gone = remove(*arguments)
+        batches[-1] += gone
+        return gone
+
+    def remove_some(key: Any, remove_some: Callable[[Any], bool] = purging._remove_some) -> bool:
+        batches.append(0)
+        return remove_some(key)
+
+    monkeypatch.setattr(purging, "BATCH", 4)
+    monkeypatch.setattr(purging, "_remove", counted)
+    monkeypatch.setattr(purging, "_remove_some", remove_some)
+    purge()
+    assert left(project) == {}
+    assert max(batches) == 4
+    assert sum(batches) == count - 1, "all but the project itself"
+
+
+# --- Beside others
+
+
+def test_what_is_restored_while_others_are_purged_stays(api: Api) -> None:
+    first, second = trashed(api, "first", days=40), trashed(api, "second")
+    kept = left(second)
+    going = purging.purge_deleted(times.now() - timedelta(days=30))
+    assert next(going).project_id == "first"
+    assert api("POST", "/projects/second/restore/").status_code == 200
+    assert list(going) == []
+    assert left(first) == {}
+    assert left(second)["revisions"] == kept["revisions"] + 1
+    assert history.verify(Project.objects.get(project_id="second")) == 3
+
+
+def test_what_is_deleted_again_meanwhile_waits_again(api: Api) -> None:
+    project = trashed(api, "old")
+    until = times.now() - timedelta(days=30)
+    age(project, 0)
+    assert (
+        history.change(lambda: purging.begin(project, actor=purging.SYSTEM, deleted_until=until))
+        == {}
+    )
+    assert Project.everything.get().purging_at is None
+
+
+def at_once(*works: Callable[[], Any]) -> list[Any]:
+    """Do all this in threads that begin together, and return the results."""
+    ready = threading.Barrier(len(works))
+
+    def run(work: Callable[[], Any]) -> Any:
+        ready.wait()
+        try:
+            return work()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        return list(pool.map(run, works))
+
+
+@pytest.mark.parametrize("round", range(6))
+def test_a_restore_at_the_same_moment_wins_or_comes_too_late(api: Api, round: int) -> None:
+    project = trashed(api, "old")
+    restored, told = at_once(lambda: Api()("POST", "/projects/old/restore/"), purge)
+    if restored.status_code == 200:
+        assert told["projects"] == 0
+        assert Project.objects.get().readers == ["anonymous"]
+        assert history.verify(Project.objects.get()) == 3
+        assert api("GET", "/projects/old/timeline/").json()["zoom"] == 3
+    else:
+        assert restored.status_code == 404
+        assert told["projects"] == 1
+        assert left(project) == {}
+
+
+def test_two_purges_at_once_purge_each_project_once(api: Api) -> None:
+    projects = [trashed(api, f"old-{number}") for number in range(4)]
+    at_once(purge, purge)
+    assert not any(map(left, projects))
+    assert len(AuditEntry.objects.filter(action="purge")) == 4
+
+
+def test_a_later_project_of_the_same_id_keeps_what_belongs_to_it(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody who is slow must not remove what came after."""
+    project = trashed(api, "old")
+    history.change(lambda: purging.begin(project, actor=purging.SYSTEM))
+    purging.finish(project.pk)
+    later = trashed(api, "old")
+    kept = left(later)
+    purging.finish(project.pk)
+    assert left(later) == kept
+
+
+# --- Through the API
+
+
+@pytest.fixture
+def staff(api: Api, monkeypatch: pytest.MonkeyPatch) -> Api:
+    from snipix.api import DocumentViewSet
+
+    monkeypatch.setattr(DocumentViewSet, "require_staff", lambda self: None)
+    return api
+
+
+def test_a_repeated_request_gets_the_same_answer(staff: Api) -> None:
+    project = trashed(staff, "old", days=0)
+    first, again = (staff("POST", "/projects/old/purge/", idempotency_key="once") for _ in range(2))
+    assert first.status_code == again.status_code == 200
+    assert first.content == again.content
+    assert first.json()["purged"]["revisions"] == 6
+    assert set(left(project)) == {"kept_answers"}, "until the key's own retention ends"
+
+
+def test_a_dry_run_through_the_api_marks_nothing(staff: Api) -> None:
+    project = trashed(staff, "old", days=0)
+    kept = left(project)
+    told = staff("POST", "/projects/old/purge/?dry_run=true")
+    assert told.json()["purged"] == {name: kept[name] for name in OURS}
+    assert left(project) == kept
+    assert staff("POST", "/projects/old/restore/").status_code == 200
+
+
+def test_what_fails_after_the_answer_is_finished_by_the_next_run(
+    staff: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = trashed(staff, "old", days=0)
+    with monkeypatch.context() as patched:
+        interrupt(patched, 1, OperationalError("away"))
+        assert staff("POST", "/projects/old/purge/").status_code == 200
+    assert left(project)
+    assert purge()["projects"] == 1
+    assert left(project) == {}
