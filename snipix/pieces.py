@@ -82,11 +82,17 @@ class Change(NamedTuple):
         collection = connection.get_collection(Piece._meta.db_table)
         if self.added:
             # In place of a piece that shouldn't be there, rather than failing on it for ever.
-            stored = (_stored(document, *piece) for piece in self.added.items())
+            stored = self.stored(document)
             replacing = [ReplaceOne({"_id": one["_id"]}, one, upsert=True) for one in stored]
             collection.bulk_write(replacing, session=connection.session)
         if self.dropped:
             collection.delete_many(_match(document, self.dropped), session=connection.session)
+
+    def stored(self, document: Document) -> Iterator[dict[str, Any]]:
+        """The pieces that are added, as MongoDB keeps them."""
+        for id, piece in self.added.items():
+            elements = msgspec.to_builtins(piece)
+            yield {"_id": id, "projectId": document.project_id, "elements": elements}
 
 
 NOTHING = Change({}, [])
@@ -187,11 +193,6 @@ def _name(document: Document, content: bytes) -> bytes:
 
 
 # --- Storing and fetching
-
-
-def _stored(document: Document, id: bytes, piece: list[Struct]) -> dict[str, Any]:
-    elements = msgspec.to_builtins(piece)
-    return {"_id": id, "projectId": document.project_id, "elements": elements}
 
 
 def _match(document: Document, ids: Iterable[bytes]) -> dict[str, Any]:
