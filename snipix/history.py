@@ -9,21 +9,20 @@ unnoticed.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import bson
 import msgspec
-import zstandard
 from bson import ObjectId
 from django.conf import settings
 from django.db import models
 from django_mongodb_backend.fields import ObjectIdAutoField, ObjectIdField
 from pymongo import ASCENDING, IndexModel
 
-from snipix import audit, cache, errors, frames, pieces, resilience, states
+from snipix import audit, cache, chains, errors, frames, pieces, resilience, states
+from snipix.chains import HistoryDamaged
 from snipix.memory import contents
 from snipix.mongo import one
 from snipix.times import now
@@ -41,10 +40,6 @@ FULL_FRAME_EVERY = 200
 """Versions from one whole frame to the next: what a read of an old version decodes at most."""
 _SMALL = 64 * 1024
 """Bytes of differences that are always worth it, however small the state is."""
-
-
-class HistoryDamaged(Exception):
-    """A stored history that doesn't yield what was saved: a revision is missing or was altered."""
 
 
 class Revision(models.Model):
@@ -226,40 +221,44 @@ def verify(document: Document) -> int:
     at. Raises HistoryDamaged, which names the first version that is wrong.
     """
     head = type(document).everything.get(pk=document.pk)
-    digest, content, expected = head.pk.binary, b"", 0
-    for revision in of(head).filter(version__lte=head.version).iterator(chunk_size=100):
-        expected += 1
-        if revision.version != expected:
-            raise HistoryDamaged(f"{revision}: version {expected} is missing")
-        content = _decode_one(revision, content)
-        digest = _chain(digest, _sha256(content))
-        if digest != revision.digest:
-            raise HistoryDamaged(f"{revision}: the hash chain is broken")
-    if (head.version, head.digest) != (expected, digest):
-        raise HistoryDamaged(f"the head is at version {head.version}, history at {expected}")
-    if expected:
-        _verify_head(head, _as_today(head, content, revision.schema_version))
+    proof, last = chains.Chain(head.pk), None
+    for last in of(head).filter(version__lte=head.version).iterator(chunk_size=100):
+        proof.add(last)
+    try:
+        check_head(head, proof, last)
+    except HistoryDamaged as error:
+        if isinstance(error.__cause__, pieces.PieceMissing) and _is_ahead(head):
+            return proof.version  # somebody has saved since it was read
+        raise
     if of(head).filter(version__gt=head.version).exists() and not _is_ahead(head):
         raise HistoryDamaged(f"the head is at version {head.version}, history goes on after it")
-    return expected
+    return proof.version
 
 
-def _verify_head(head: Document, state: Any) -> None:
-    """Prove that what is stored of the head is its last version's state; nothing remembered counts.
+def check_head(
+    head: Document,
+    proof: chains.Chain,
+    last: Revision | None,
+    fetch_pieces: pieces.Fetch | None = None,
+) -> Any:
+    """Prove that a head is what its history ends with, and return its state. HistoryDamaged.
 
     Compared as states: once the state's definition has grown, more is written down than was.
     """
+    if (head.version, bytes(head.digest)) != (proof.version, proof.digest) or not last:
+        raise HistoryDamaged(f"the head is at version {head.version}, history at {proof.version}")
     try:
-        stored = head.upgraded(pieces.join_stored(head), head.schema_version)
+        stored = head.upgraded(pieces.join_stored(head, fetch_pieces), head.schema_version)
     except pieces.PieceMissing as error:
-        if _is_ahead(head):
-            return  # somebody has saved since it was read
         raise HistoryDamaged(f"the head's state is incomplete: {error}") from error
+    state = state_of(head, proof.content, last.schema_version)
     if states.from_builtins(stored, head.state_type) != state:
         raise HistoryDamaged("the head's state isn't that of its last version")
+    return state
 
 
-def _as_today(head: Document, content: bytes, schema_version: int) -> Any:
+def state_of(head: Document, content: bytes, schema_version: int) -> Any:
+    """The state that canonical bytes of some schema hold, as it would be stored today."""
     stored = head.upgraded(msgspec.json.decode(content), schema_version)
     return states.from_builtins(stored, head.state_type)
 
@@ -298,8 +297,8 @@ def advance(document: Document, previous: bytes | None, content: bytes, *, at: d
     frame = _difference(document, previous, content)
     document.version += 1
     document.updated_at = at
-    document.content_digest = _sha256(content)
-    document.digest = _chain(start, document.content_digest)
+    document.content_digest = chains.sha256(content)
+    document.digest = chains.chain(start, document.content_digest)
     if frame is None:
         frame = frames.compress(content, None)
         document.full_version, document.chain_size = document.version, 0
@@ -315,7 +314,7 @@ def _difference(document: Document, previous: bytes | None, content: bytes) -> b
         or document.version - document.full_version >= FULL_FRAME_EVERY - 1
         # What is written down now must be what was written down then: after a change of the
         # state's definition it may not be, and then nothing may build on it.
-        or _sha256(previous) != document.content_digest
+        or chains.sha256(previous) != document.content_digest
     ):
         return None
     frame = frames.compress(content, previous)
@@ -360,31 +359,5 @@ def revision_of(
 def _decode(revisions: models.QuerySet[Revision]) -> bytes:
     content = b""
     for revision in revisions.iterator(chunk_size=100):
-        content = _decompress(revision, content)
-    return _proven(revision, content)
-
-
-def _decode_one(revision: Revision, previous: bytes) -> bytes:
-    return _proven(revision, _decompress(revision, previous))
-
-
-def _decompress(revision: Revision, previous: bytes) -> bytes:
-    is_whole = revision.full_version == revision.version
-    try:
-        return frames.decompress(bytes(revision.frame), None if is_whole else previous)
-    except zstandard.ZstdError as error:
-        raise HistoryDamaged(f"{revision}: its state can't be decoded") from error
-
-
-def _proven(revision: Revision, content: bytes) -> bytes:
-    if _sha256(content) != revision.content_digest:
-        raise HistoryDamaged(f"{revision}: its state isn't the one that was saved")
-    return content
-
-
-def _sha256(content: bytes) -> bytes:
-    return hashlib.sha256(content).digest()
-
-
-def _chain(digest: bytes, content_digest: bytes) -> bytes:
-    return hashlib.sha256(digest + content_digest).digest()
+        content = chains.decompress(revision, content)
+    return chains.proven(revision, content)

@@ -14,7 +14,7 @@ version that it has begun to read is in the history.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cache
 from hashlib import sha256
 from itertools import chain
@@ -47,6 +47,10 @@ _WEIGHT = 4
 
 Path = tuple[str, ...]
 """The names that lead to lists: `("layers", "clips")` are the clips of all layers."""
+
+
+Fetch = Callable[["Document", Collection[bytes]], dict[bytes, list[Any]]]
+"""How the elements of some pieces of a document are read, by the pieces' ids. PieceMissing."""
 
 
 class PieceMissing(Exception):
@@ -130,7 +134,7 @@ def split(document: Document, state: Struct) -> Split:
 
 
 def _change(document: Document, after: dict[bytes, list[Struct]]) -> Change:
-    before = set(_all_ids(document))
+    before = set(all_ids(document))
     added = {id: piece for id, piece in after.items() if id not in before}
     return Change(added, [id for id in before if id not in after])
 
@@ -147,11 +151,15 @@ def join(document: Document) -> Any:
     return state
 
 
-def join_stored(document: Document) -> dict[str, Any]:
-    """What a document holds, as it is stored, whatever its schema. Raises PieceMissing."""
+def join_stored(document: Document, fetch_pieces: Fetch | None = None) -> dict[str, Any]:
+    """What a document holds, as it is stored, whatever its schema. Raises PieceMissing.
+
+    `fetch_pieces` says where the pieces are, if not in the database.
+    """
+    fetched = fetch_pieces or fetch
     whole, references = _bare(document)
     for path, wanted in references.items():
-        elements = _fetch(document, set(chain.from_iterable(wanted)))
+        elements = fetched(document, set(chain.from_iterable(wanted)))
         for owner, ids in zip(_owners(whole, path), wanted, strict=True):
             if ids:
                 owner[path[-1]] = _chained(elements, ids)
@@ -204,7 +212,7 @@ def _elements(document: Document, path: Path, wanted: list[list[bytes]]) -> dict
     type_ = _element_type(document.state_type, path)
     found: dict[bytes, Any] = {id: contents.get((type_, id)) for id in chain.from_iterable(wanted)}
     missing = [id for id, piece in found.items() if piece is None]
-    for id, stored in _fetch(document, missing).items() if missing else ():
+    for id, stored in fetch(document, missing).items() if missing else ():
         piece = [states.from_builtins(element, type_) for element in stored]
         contents.put((type_, id), piece, _WEIGHT * len(states.encode(piece)))
         found[id] = piece
@@ -212,7 +220,8 @@ def _elements(document: Document, path: Path, wanted: list[list[bytes]]) -> dict
 
 
 @wrap_database_errors
-def _fetch(document: Document, ids: Collection[bytes]) -> dict[bytes, list[Any]]:
+def fetch(document: Document, ids: Collection[bytes]) -> dict[bytes, list[Any]]:
+    """The elements of pieces as they are stored, by the pieces' ids. Raises PieceMissing."""
     collection = connection.get_collection(Piece._meta.db_table)
     found = collection.find(_match(document, ids), session=connection.session)
     pieces = {bytes(piece["_id"]): piece["elements"] for piece in found}
@@ -245,7 +254,7 @@ def _bare(document: Document) -> tuple[dict[str, Any], dict[Path, list[list[byte
     return bare, references
 
 
-def _all_ids(document: Document) -> Iterator[bytes]:
+def all_ids(document: Document) -> Iterator[bytes]:
     """The pieces that a document refers to."""
     for path in document.long_lists:
         for stored in _lists(document.stored_state, path):

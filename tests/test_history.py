@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from projects import services as project_services
 from projects.models import Project
-from snipix import errors, frames, history, resilience, states
+from snipix import chains, errors, frames, history, resilience, states
 from snipix.accounts import Actor
 from snipix.audit import AuditEntry
 from snipix.demo.story import document_sizes
@@ -229,7 +229,7 @@ def test_an_altered_frame_is_named(timeline: Timeline, version: int) -> None:
 def test_a_frame_put_in_its_place_is_named(timeline: Timeline) -> None:
     """Whoever forges a version, and its digest, still breaks the chain."""
     forged = states.encode(replace(samples.timeline(9, 20), zoom=3.0))
-    content_digest = history._sha256(forged)
+    content_digest = chains.sha256(forged)
     alter(timeline, 5, frame=frames.compress(forged, None), contentDigest=content_digest)
     with pytest.raises(history.HistoryDamaged, match="v5: the hash chain is broken"):
         history.verify(fresh(timeline))

@@ -125,7 +125,7 @@ def test_an_inserted_clip_shifts_no_other_piece(project: Project, place: int) ->
 def test_no_piece_stays_that_nothing_refers_to(project: Project) -> None:
     for state in timeline_of(300), timeline_of(200, 100), timeline_of(3), timeline_of(150):
         timeline = save(project, state)
-        assert stored_pieces() == set(pieces._all_ids(timeline))
+        assert stored_pieces() == set(pieces.all_ids(timeline))
 
 
 def test_a_piece_never_holds_more_than_it_may(project: Project) -> None:
@@ -189,7 +189,7 @@ def test_whatever_is_saved_is_read(project: Project, data: Any) -> None:
         if data.draw(st.booleans()):
             contents.clear()
         assert Timeline.objects.get(pk=project.pk).state == state
-        assert stored_pieces() == set(pieces._all_ids(Timeline.objects.get(pk=project.pk)))
+        assert stored_pieces() == set(pieces.all_ids(Timeline.objects.get(pk=project.pk)))
     history.verify(timeline)
 
 
@@ -285,5 +285,5 @@ def test_an_older_schema_is_upgraded_whole(
     head = Timeline.objects.get(pk=project.pk)
     assert (head.version, head.schema_version) == (2, 2)
     assert {clip.content for clip in head.state.layers[0].clips} == {"new"}
-    assert stored_pieces() == set(pieces._all_ids(head))
+    assert stored_pieces() == set(pieces.all_ids(head))
     assert history.verify(head) == 2

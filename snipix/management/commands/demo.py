@@ -8,10 +8,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from snipix import local
+from snipix.chains import HistoryDamaged
 from snipix.demo.client import NoAnswer
 from snipix.demo.stage import Stage
 from snipix.demo.story import Lost, Story
-from snipix.history import HistoryDamaged
 
 
 class Command(BaseCommand):

@@ -1,0 +1,85 @@
+"""The hash chain of a history, and how its versions are decoded: nothing here asks the database.
+
+`digest[n] = SHA-256(digest[n-1] + SHA-256 of n's canonical bytes)`, starting from the document's
+ObjectId. So the same proof serves what is stored and what is in an archive.
+"""
+
+import hashlib
+from typing import Protocol
+
+import zstandard
+from bson import ObjectId
+
+from snipix import frames
+
+
+class HistoryDamaged(Exception):
+    """A stored history that doesn't yield what was saved: a revision is missing or was altered."""
+
+
+class Link(Protocol):
+    """What a proof needs of a revision."""
+
+    @property
+    def version(self) -> int: ...
+    @property
+    def full_version(self) -> int: ...
+    @property
+    def frame(self) -> bytes | memoryview: ...
+    @property
+    def content_digest(self) -> bytes | memoryview: ...
+    @property
+    def digest(self) -> bytes | memoryview: ...
+
+
+class Chain:
+    """A history as far as it has been proven: feed it revision by revision, from the first on."""
+
+    def __init__(self, document_id: ObjectId) -> None:
+        self.digest = document_id.binary
+        self.version = 0
+        self.content = b""
+        """The canonical bytes of `version`."""
+
+    def add(self, revision: Link) -> None:
+        """Prove the next revision. Raises HistoryDamaged, which says what is wrong with it."""
+        expected = self.version + 1
+        if revision.version != expected:
+            what = "is there twice" if revision.version < expected else "is missing"
+            version = revision.version if revision.version < expected else expected
+            raise HistoryDamaged(f"{revision}: version {version} {what}")
+        self.content = decode(revision, self.content)
+        self.digest = chain(self.digest, sha256(self.content))
+        if self.digest != bytes(revision.digest):
+            raise HistoryDamaged(f"{revision}: the hash chain is broken")
+        self.version = expected
+
+
+def decode(revision: Link, previous: bytes) -> bytes:
+    """A revision's canonical bytes, proven by their digest. Raises HistoryDamaged."""
+    return proven(revision, decompress(revision, previous))
+
+
+def decompress(revision: Link, previous: bytes) -> bytes:
+    """What a revision's frame holds, given the bytes of the version before it. HistoryDamaged."""
+    is_whole = revision.full_version == revision.version
+    try:
+        return frames.decompress(bytes(revision.frame), None if is_whole else previous)
+    except zstandard.ZstdError as error:
+        raise HistoryDamaged(f"{revision}: its state can't be decoded") from error
+
+
+def proven(revision: Link, content: bytes) -> bytes:
+    """The content, if it is what was saved. Raises HistoryDamaged."""
+    if sha256(content) != bytes(revision.content_digest):
+        raise HistoryDamaged(f"{revision}: its state isn't the one that was saved")
+    return content
+
+
+def sha256(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
+
+
+def chain(digest: bytes, content_digest: bytes) -> bytes:
+    """The digest of the version after the one that has `digest`."""
+    return hashlib.sha256(digest + content_digest).digest()
