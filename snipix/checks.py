@@ -132,7 +132,7 @@ def numbers(**_: Any) -> list[CheckMessage]:
 def names(**_: Any) -> list[CheckMessage]:
     """Report a database name, a Redis address or origins that can't be used."""
     found: list[CheckMessage] = []
-    if not _is_database_name(settings.MONGODB_DATABASE):
+    if not is_database_name(settings.MONGODB_DATABASE):
         hint = "Write up to 63 letters, digits, _ and -, and none of MongoDB's own names."
         found.append(Error("MONGODB_DATABASE isn't a name.", hint=hint, id="snipix.E012"))
     if settings.REDIS_URL and not _is_redis_url(settings.REDIS_URL):
@@ -147,7 +147,8 @@ def names(**_: Any) -> list[CheckMessage]:
     return found
 
 
-def _is_database_name(name: str) -> bool:
+def is_database_name(name: str) -> bool:
+    """Whether a database of Snipix may be called that."""
     own = name in ("admin", "local", "config")
     return not own and re.fullmatch(r"[A-Za-z0-9_-]{1,63}", name) is not None
 

@@ -4,6 +4,8 @@ These functions take part in a change: they are called within `history.change`, 
 were read within it.
 """
 
+from typing import Any
+
 from projects.models import Project
 from snipix import history
 from snipix.accounts import Actor
@@ -36,12 +38,14 @@ def save_timeline(
     )
     drafts.discard(project, actor=actor)
     if is_new:
-        numbers = summarise(state)
-        project.note(
-            "timeline_state",
-            {"version": timeline.version, **numbers, "saved_at": timeline.updated_at},
-        )
+        project.note("timeline_state", summary(timeline, state))
     return is_new
+
+
+def summary(timeline: Timeline, state: TimelineState) -> dict[str, Any]:
+    """What a project shows of its timeline."""
+    numbers = summarise(state)
+    return {"version": timeline.version, **numbers, "saved_at": timeline.updated_at}
 
 
 def roll_back_timeline(project: Project, timeline: Timeline, version: int, *, actor: Actor) -> None:

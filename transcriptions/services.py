@@ -4,6 +4,8 @@ These functions take part in a change: they are called within `history.change`, 
 were read within it.
 """
 
+from typing import Any
+
 from projects.models import Project
 from snipix import errors, history
 from snipix.accounts import Actor
@@ -75,7 +77,7 @@ def trash_transcription(
 ) -> None:
     """Move a transcription to the trash, or bring it back."""
     if history.write(transcription, action=action, actor=actor, is_deleted=is_deleted):
-        _note(project, transcription, EMPTY if is_deleted else transcription.state)
+        _note(project, transcription, transcription.state)
 
 
 def roll_back_transcription(
@@ -93,14 +95,17 @@ def roll_back_transcription(
 
 
 def _note(project: Project, transcription: Transcription, state: TranscriptionState) -> None:
-    project.note(
-        "transcription_state",
-        {
-            "version": transcription.version,
-            "exists": not transcription.is_deleted,
-            "language": state.language,
-            "is_complete": state.is_complete,
-            **summarise(state),
-            "saved_at": transcription.updated_at,
-        },
-    )
+    project.note("transcription_state", summary(transcription, state))
+
+
+def summary(transcription: Transcription, state: TranscriptionState) -> dict[str, Any]:
+    """What a project shows of its transcription: nothing of one in the trash."""
+    shown = EMPTY if transcription.is_deleted else state
+    return {
+        "version": transcription.version,
+        "exists": not transcription.is_deleted,
+        "language": shown.language,
+        "is_complete": shown.is_complete,
+        **summarise(shown),
+        "saved_at": transcription.updated_at,
+    }

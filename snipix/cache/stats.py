@@ -25,7 +25,7 @@ def contents() -> dict[str, int]:
 
     Looks at every key: seconds, with millions of them.
     """
-    return dict(sorted(Counter(_what(key) for key in _keys()).items()))
+    return dict(sorted(Counter(_what(key) for key in _keys(_prefix())).items()))
 
 
 def redis() -> Mapping[str, Any]:
@@ -67,12 +67,14 @@ def ratios(counted: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, fl
     }
 
 
-def clear() -> int:
+def clear(database: str | None = None) -> int:
     """Delete all that the cache keeps in Redis. Returns how many keys. Raises RedisError.
 
-    Marks stay, so that this is safe beside changes that run.
+    Marks stay, so that this is safe beside changes that run. Another `database` than the one that
+    is configured may be named.
     """
-    doomed = (key for key in _keys() if not _what(key).startswith("marks:"))
+    prefix = _prefix(database)
+    doomed = (key for key in _keys(prefix) if not key.startswith(f"{prefix}marks:"))
     count = 0
     while some := list(islice(doomed, _SCAN)):
         count += _client().unlink(*some)
@@ -83,13 +85,15 @@ def _client() -> Any:
     return _cache().client.get_client(write=True)
 
 
-def _keys() -> Iterator[str]:
-    for key in _client().scan_iter(match=f"{_prefix()}*", count=_SCAN):
+def _keys(prefix: str) -> Iterator[str]:
+    for key in _client().scan_iter(match=f"{prefix}*", count=_SCAN):
         yield key.decode(errors="replace")
 
 
-def _prefix() -> str:
-    return str(_cache().client.make_key(""))
+def _prefix(database: str | None = None) -> str:
+    """What all keys of a database begin with."""
+    own = str(_cache().client.make_key(""))
+    return own.replace(f":{settings.MONGODB_DATABASE}:", f":{database}:", 1) if database else own
 
 
 def _cache() -> Any:

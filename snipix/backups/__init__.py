@@ -1,0 +1,5 @@
+"""Backups: one archive of everything, of one moment, made while the server runs.
+
+`format` is the archive's form, `taking` makes one, `archive` reads and proves one, and `restoring`
+brings back what is in it. `docs/operations.md` says why what is in it is of one moment.
+"""

@@ -1,0 +1,299 @@
+"""Bringing back what is in an archive: all of it into an empty database, or one project.
+
+The archive is proven first, whole. All of it is inserted block by block, and a marker in the
+database says how far that has come, so that the next run goes on there. One project is one change:
+all of it is there, or nothing.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby, islice
+from pathlib import Path
+from typing import IO, Any
+
+from bson.raw_bson import RawBSONDocument
+from django.conf import settings
+from pymongo import InsertOne, ReplaceOne
+from pymongo.collection import Collection
+from pymongo.database import Database
+from redis.exceptions import RedisError
+
+from media import storage
+from media.incoming import Incoming
+from projects.models import Project
+from snipix import audit, belongings, cache, history, resilience, snapshots
+from snipix.accounts import SYSTEM
+from snipix.backups import verifying
+from snipix.backups.archive import Archive, Part, Stored, opened
+from snipix.backups.format import pack_document, unpack_documents
+from snipix.backups.verifying import Proof
+from snipix.cache import stats
+from snipix.doctor.examination import examine
+from snipix.doctor.findings import Finding
+from snipix.mongo import connection
+
+MARKER = "restores"
+"""The collection that says that a database isn't whole yet."""
+_MADE_BY_MIGRATE = {"django_migrations", "django_content_type", "auth_permission"}
+_AT_ONCE = 500
+_IN_MEMORY = 32 << 20
+
+Say = Callable[[int], None]
+
+
+class NotRestored(Exception):
+    """Why nothing is restored, or not all, and what to do about it."""
+
+
+@dataclass
+class Restored:
+    """What was brought back."""
+
+    database: str
+    moment: str
+    projects: int = 0
+    documents: int = 0
+    media_files: int = 0
+    went_on: bool = False
+    """Whether an interrupted run was continued."""
+    notes: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        return {**self.__dict__, "findings": [finding.as_json() for finding in self.findings]}
+
+
+# --- All of it
+
+
+def check_database(database: Database[Any], archive: Archive) -> int | None:
+    """The block at which an interrupted run goes on; None, where there was none.
+
+    Raises NotRestored unless the database is ours to fill.
+    """
+    marker = database[MARKER].find_one({"_id": "whole"})
+    if marker:
+        if marker["archive"] != archive.id:
+            raise NotRestored(
+                f"The database {database.name} holds the beginning of another archive "
+                f"({marker['file']}). Finish that one, or drop the database."
+            )
+        return int(marker["block"])
+    full = [
+        name
+        for name in database.list_collection_names()
+        if not name.startswith("system.")
+        and name not in _MADE_BY_MIGRATE
+        and database[name].find_one({}, {"_id": True})
+    ]
+    if full:
+        raise NotRestored(
+            f"The database {database.name} isn't empty ({', '.join(sorted(full)[:3])}), and "
+            "nothing is overwritten. Name another one with --database, and serve that by setting "
+            "MONGODB_DATABASE."
+        )
+    return None
+
+
+def restore(path: Path, name: str, *, say: Say = lambda _: None) -> Restored:
+    """Restore an archive into the database `name`; `say` is told how many blocks are done.
+
+    Raises Damaged, NotRestored and PyMongoError; after the last, and after being killed, the next
+    run goes on. Nobody else may write to that database meanwhile.
+    """
+    with opened(path) as archive, snapshots.patient_client() as client:
+        proof = verifying.prove(path, archive)
+        database: Database[Any] = client[name]
+        first = check_database(database, archive)
+        restored = Restored(name, proof.moment, went_on=first is not None)
+        if first is None:
+            _prepare(database, archive, path)
+        _fill(database, archive, first or 0, say)
+        restored.media_files = _restore_media(archive.media())
+        _check(database, proof, restored)
+        _empty_cache(name, restored)
+        database.drop_collection(MARKER)
+        return restored
+
+
+def _prepare(database: Database[Any], archive: Archive, path: Path) -> None:
+    """Make the collections as they were, with their options and indexes."""
+    for name in _MADE_BY_MIGRATE:
+        database[name].delete_many({})
+    there = set(database.list_collection_names())
+    for one in archive.collections:
+        if not one["is_there"]:
+            continue
+        if one["name"] not in there:
+            database.create_collection(one["name"], **one["options"])
+        elif "validator" in one["options"]:
+            database.command("collMod", one["name"], **one["options"])
+        indexes = [_plain(index) for index in one["indexes"] if index["name"] != "_id_"]
+        if indexes:
+            database.command("createIndexes", one["name"], indexes=indexes)
+    marker = {"_id": "whole", "archive": archive.id, "file": str(path), "block": 0}
+    database[MARKER].replace_one({"_id": "whole"}, marker, upsert=True)
+
+
+def _plain(index: Any) -> dict[str, Any]:
+    return {key: value for key, value in index.items() if key not in ("v", "ns")}
+
+
+def _fill(database: Database[Any], archive: Archive, first: int, say: Say) -> None:
+    left = (one for one in archive.stored() if one.block >= first)
+    again = True  # what comes first may be there in part, if the run before was interrupted
+    for block, stored in groupby(left, key=lambda one: one.block):
+        _insert(database, stored, again=again)
+        database[MARKER].update_one({"_id": "whole"}, {"$set": {"block": block + 1}})
+        again = False
+        say(block + 1)
+
+
+def _insert(database: Database[Any], stored: Iterable[Stored], *, again: bool) -> None:
+    by_collection: dict[str, list[RawBSONDocument]] = {}
+    for one in stored:
+        by_collection.setdefault(one.belonging.collection, []).append(one.belonging.document)
+    for name, documents in by_collection.items():
+        _write(database[name], documents, again=again)
+
+
+def _write(
+    collection: Collection[Any],
+    documents: list[RawBSONDocument],
+    *,
+    again: bool,
+    session: Any = None,
+) -> None:
+    """Insert documents, which were proven already; `again` replaces what is there of them."""
+    operations: list[Any] = [
+        ReplaceOne({"_id": one["_id"]}, one, upsert=True) if again else InsertOne(one)
+        for one in documents
+    ]
+    collection.bulk_write(
+        operations, ordered=False, bypass_document_validation=True, session=session
+    )
+
+
+def _check(database: Database[Any], proof: Proof, restored: Restored) -> None:
+    """Prove what was restored, as it is read again. Raises NotRestored."""
+    raw = belongings.raw(database)
+    counted: Counter[str] = Counter(
+        {name: database[name].count_documents({}) for name in proof.documents}
+    )
+    if counted != proof.documents:
+        wrong = {name: counted[name] for name in counted if counted[name] != proof.documents[name]}
+        raise NotRestored(
+            f"The database isn't what the archive holds: {wrong}. Somebody else writes to it; drop "
+            "it, and restore into a database that nobody uses yet."
+        )
+    restored.documents = counted.total()
+    for project_id, found in belongings.everything(raw):
+        seen = examine(project_id, found)
+        restored.projects += seen.key is not None
+        restored.findings += seen.findings
+    if restored.findings != proof.findings:
+        raise NotRestored("What was restored isn't what the archive holds: run doctor on it.")
+
+
+def _empty_cache(name: str, restored: Restored) -> None:
+    """Nothing that Redis keeps of an earlier life of this database may be answered."""
+    if not settings.REDIS_URL:
+        return
+    try:
+        stats.clear(None if name == connection.settings_dict["NAME"] else name)
+    except RedisError:
+        restored.notes.append(
+            f"Redis can't be reached: run `MONGODB_DATABASE={name} manage.py cache clear` before "
+            "anybody is served."
+        )
+
+
+# --- One project
+
+
+def restore_project(path: Path, project_id: str, *, say: Say = lambda _: None) -> Restored:
+    """Restore one project into the database that is served, as one change.
+
+    Raises Damaged, NotRestored if there is one with this id or none in the archive, and what
+    `history.change` raises.
+    """
+    with opened(path) as archive, tempfile.SpooledTemporaryFile(_IN_MEMORY) as spool:
+        proof = verifying.prove(path, archive, say)
+        check_project(project_id)
+        if not _spool(archive, project_id, spool):
+            raise NotRestored(f"There is no project {project_id!r} in the archive.")
+        project = history.change(lambda: _insert_project(archive, project_id, spool))
+        restored = Restored(connection.settings_dict["NAME"], proof.moment, projects=1)
+        own = (part for part in archive.media() if part.key == str(project.pk))
+        restored.media_files = _restore_media(own)
+    raw = belongings.raw(connection.database)
+    found = list(belongings.read(raw, {"$eq": project_id}))
+    restored.documents = len(found)
+    restored.findings = examine(project_id, found).findings
+    return restored
+
+
+def check_project(project_id: str) -> None:
+    """Raise NotRestored if anything belongs to a project of this id."""
+    for name, model in belongings.kinds().items():
+        if (
+            model is not audit.AuditEntry
+            and model._default_manager.filter(project_id=project_id).exists()
+        ):
+            raise NotRestored(
+                f"There is something of a project {project_id!r} already (in {name}), and nothing "
+                "is overwritten. Restore the archive into another database with --database, and "
+                "look there."
+            )
+
+
+def _spool(archive: Archive, project_id: str, spool: IO[bytes]) -> int:
+    """Write what belongs to a project where it can be read again quickly. Returns how much."""
+    names = list(belongings.kinds())
+    count = 0
+    for one in archive.stored():
+        if one.belonging.project_id == project_id:
+            number = names.index(one.belonging.collection)
+            spool.write(pack_document(number, bytes(one.belonging.document.raw)))
+            count += 1
+    return count
+
+
+def _insert_project(archive: Archive, project_id: str, spool: IO[bytes]) -> Project:
+    check_project(project_id)
+    names = list(belongings.kinds())
+    spool.seek(0)
+    for number, group in groupby(unpack_documents(spool), key=lambda pair: pair[0]):
+        documents = (RawBSONDocument(document) for _, document in group)
+        # Audit entries stay when a project is purged, and may be there.
+        again = names[number] == audit.AuditEntry._meta.db_table
+        collection = connection.get_collection(names[number])
+        while some := list(islice(documents, _AT_ONCE)):
+            _write(collection, some, again=again, session=connection.session)
+    project = Project.everything.get(project_id=project_id)
+    cache.current.also(*project.records)
+    audit.record(resilience.record_id(), project, "restore backup", SYSTEM, from_version=0)
+    return project
+
+
+# --- Media
+
+
+def _restore_media(parts: Iterator[Part]) -> int:
+    """Write media files that aren't there. Returns how many were restored."""
+    restored = 0
+    for (key, file), group in groupby(parts, key=lambda part: (part.key, part.file)):
+        name = f"{storage.folder_of(key)}/{file}"
+        if storage.media().exists(name):
+            continue
+        with Incoming("restored") as incoming:
+            for part in group:
+                incoming.write(part.content)
+            incoming.finish()
+            storage.keep(incoming.path, name)
+        restored += 1
+    return restored

@@ -1,0 +1,168 @@
+"""What belongs to a project: its documents in all collections, read in the order of project ids.
+
+One pass over everything, however much there is: the collections are read side by side, each sorted
+by `projectId`, and merged, so that the documents of a project come together. Heads come first, then
+pieces, then revisions in their order: who looks into them needs to remember little.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from hashlib import sha256
+from heapq import merge
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from bson import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from django.apps import apps
+from django.db import models
+from pymongo import ASCENDING
+from pymongo.client_session import ClientSession
+from pymongo.database import Database
+from pymongo.read_concern import ReadConcern
+
+from snipix.audit import AuditEntry
+from snipix.documents import Document
+from snipix.history import Revision
+from snipix.idempotency import KeptAnswer
+from snipix.pieces import Piece
+
+Raw = Database[RawBSONDocument]
+Condition = Mapping[str, Any]
+"""What is to hold for `projectId`: operators of MongoDB, as `{"$in": […]}`."""
+EVERYTHING: Condition = {"$gte": ""}
+SPAN = 200
+"""Projects that are read together."""
+_BATCH = 500
+"""Documents that the server sends at once."""
+_FIRST = ("projects", "timelines", "transcriptions", "pieces", "revisions")
+_NEVER_CHANGED: tuple[type[models.Model], ...] = (Revision, Piece, KeptAnswer, AuditEntry)
+"""They are written, in a change that also changes a document that isn't listed here, or removed."""
+
+
+class Belonging(NamedTuple):
+    """One stored document, as the bytes that it consists of."""
+
+    project_id: str
+    collection: str
+    document: RawBSONDocument
+
+
+def raw(database: Database[Any]) -> Raw:
+    """A database whose documents aren't decoded, and are read as a majority has them."""
+    options = CodecOptions(document_class=RawBSONDocument)
+    return database.client.get_database(
+        database.name, codec_options=options, read_concern=ReadConcern("majority")
+    )
+
+
+@cache
+def kinds() -> Mapping[str, type[models.Model]]:
+    """The models of what belongs to projects by collection, in the order in which they are read.
+
+    Audit entries are among them, though they stay when a project is purged.
+    """
+    found = {
+        model._meta.db_table: model
+        for model in apps.get_models()
+        if getattr(model, "goes_with_project", False) or model is AuditEntry
+    }
+    order = [*_FIRST, *sorted(found.keys() - set(_FIRST))]
+    return {name: found[name] for name in order}
+
+
+def read(
+    database: Raw,
+    condition: Condition,
+    *,
+    collections: Iterable[str] = (),
+    session: ClientSession | None = None,
+) -> Iterator[Belonging]:
+    """Everything of some projects, or what is in some collections, sorted by project."""
+    names = [name for name in kinds() if not collections or name in collections]
+    streams = [_stream(database, name, rank, condition, session) for rank, name in enumerate(names)]
+    return (found for _, found in merge(*streams, key=lambda pair: pair[0]))
+
+
+def by_project(found: Iterable[Belonging]) -> Iterator[tuple[str, Iterator[Belonging]]]:
+    """What is sorted by project, project by project."""
+    return groupby(found, key=attrgetter("project_id"))
+
+
+def everything(database: Raw) -> Iterator[tuple[str, Iterator[Belonging]]]:
+    """All that belongs to projects, project by project."""
+    for span, _ in spans(database):
+        yield from by_project(read(database, span))
+
+
+def spans(database: Raw) -> Iterator[tuple[Condition, int]]:
+    """Conditions that cut all project ids into spans, each with its number of projects.
+
+    Together they hold for every id, also where there is no project.
+    """
+    ids = database["projects"].find({}, {"_id": False, "projectId": True}, batch_size=5 * SPAN)
+    last, count = "", 0
+    for found in ids.sort("projectId", ASCENDING):
+        count += 1
+        if count == SPAN:
+            yield {"$gt" if last else "$gte": last, "$lte": found["projectId"]}, count
+            last, count = found["projectId"], 0
+    yield {"$gt" if last else "$gte": last}, count
+
+
+def stamps(
+    database: Raw, condition: Condition, *, session: ClientSession | None = None
+) -> Iterator[tuple[str, bytes]]:
+    """A digest for each project that differs whenever anything of the project was changed.
+
+    Of documents that change, all is looked at but the state, which has a version. The rest only
+    comes, or goes, together with such a change. Projects of which nothing is left but what never
+    changes have none.
+    """
+    changing = {name: m for name, m in kinds().items() if not issubclass(m, _NEVER_CHANGED)}
+    streams = [
+        _stream(database, name, rank, condition, session, _but_for_state(model))
+        for rank, (name, model) in enumerate(changing.items())
+    ]
+    found = (one for _, one in merge(*streams, key=lambda pair: pair[0]))
+    for project_id, documents in by_project(found):
+        digest = sha256()
+        for one in documents:
+            digest.update(one.collection.encode() + one.document.raw)
+        yield project_id, digest.digest()[:16]
+
+
+def _stream(
+    database: Raw,
+    name: str,
+    rank: int,
+    condition: Condition,
+    session: ClientSession | None,
+    projection: Mapping[str, Any] | None = None,
+) -> Iterator[tuple[tuple[str, int], Belonging]]:
+    cursor = database[name].find(
+        {"projectId": dict(condition)}, projection, session=session, batch_size=_BATCH
+    )
+    for document in cursor.sort(_order(name)):
+        project_id = document["projectId"]
+        yield (project_id, rank), Belonging(project_id, name, document)
+
+
+def _order(name: str) -> Sequence[tuple[str, int]]:
+    keys = ("projectId", "documentId", "kind", "version") if name == "revisions" else ("projectId",)
+    return [(key, ASCENDING) for key in keys]
+
+
+def _but_for_state(model: type[models.Model]) -> Mapping[str, Any] | None:
+    left_out = [
+        str(field.column)
+        for field in model._meta.concrete_fields
+        if (
+            field.attname
+            in {*model.state_type.__struct_fields__, *model.derived_fields} - {"user_id"}
+            if issubclass(model, Document)
+            else isinstance(field, models.BinaryField)
+        )
+    ]
+    return dict.fromkeys(left_out, 0) or None

@@ -1,0 +1,102 @@
+"""`manage.py restore FILE`"""
+
+from argparse import ArgumentTypeError
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.db import DatabaseError
+from pymongo.errors import PyMongoError
+
+from snipix import snapshots
+from snipix.backups import restoring, verifying
+from snipix.backups.archive import opened
+from snipix.backups.format import Damaged
+from snipix.checks import is_database_name
+from snipix.commands import FOUND, OperatorCommand, Progress
+from snipix.errors import SnipixError
+from snipix.mongo import connection
+
+
+class Command(OperatorCommand):
+    help = (
+        "Prove an archive, and bring back what is in it: all of it into an empty database, or one "
+        "project that isn't there. Nothing is ever overwritten. Interrupted, run it again: it "
+        "goes on where it was."
+    )
+    example = "restore /backups/snipix-2026-01-31.snipix --database snipix_restored"
+    exit_codes = {FOUND: "it is restored, and what is in it was damaged when it was backed up"}
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", type=Path, help="the archive")
+        parser.add_argument(
+            "--database",
+            type=_database_name,
+            default=connection.settings_dict["NAME"],
+            help="where to, on the server that MONGODB_URI names (%(default)s)",
+        )
+        parser.add_argument("--project", metavar="ID", help="only this one, into what is served")
+        parser.add_argument("--dry-run", action="store_true", help="prove, check, change nothing")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["project"] and options["database"] != connection.settings_dict["NAME"]:
+            raise CommandError(
+                "--project goes into the database that is served. Leave --database out, or restore "
+                "everything into the other one."
+            )
+        try:
+            restored = self._rehearse(options) if options["dry_run"] else self._restore(options)
+        except (Damaged, restoring.NotRestored, SnipixError) as error:
+            raise CommandError(f"{options['file']}: {error}") from error
+        except OSError as error:
+            raise CommandError(f"{options['file']}: {error.strerror or error}.") from error
+        except (PyMongoError, DatabaseError) as error:
+            raise CommandError(
+                f"The database failed ({type(error).__name__}). Run it again: it goes on."
+            ) from error
+        self.report(restored, options, _told)
+        if restored["findings"]:
+            raise CommandError("Run doctor: what was backed up was damaged.", returncode=FOUND)
+
+    def _rehearse(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        with opened(options["file"]) as archive, snapshots.patient_client() as client:
+            if options["project"]:
+                restoring.check_project(options["project"])
+            else:
+                restoring.check_database(client[options["database"]], archive)
+            shown = Progress(self.stderr, total=archive.manifest.projects, what="projects proven")
+            proof = verifying.prove(options["file"], archive, shown.at)
+        return {
+            **restoring.Restored(options["database"], proof.moment, proof.projects).as_json(),
+            "dry_run": True,
+            "findings": [finding.as_json() for finding in proof.findings],
+        }
+
+    def _restore(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        with opened(options["file"]) as archive:
+            blocks, projects = archive.manifest.blocks, archive.manifest.projects
+        if options["project"]:
+            shown = Progress(self.stderr, total=projects, what="projects proven")
+            restored = restoring.restore_project(options["file"], options["project"], say=shown.at)
+        else:
+            shown = Progress(self.stderr, total=blocks, what="blocks")
+            restored = restoring.restore(options["file"], options["database"], say=shown.at)
+        return restored.as_json()
+
+
+def _told(restored: Mapping[str, Any]) -> Iterable[str]:
+    would = "would be restored" if restored.get("dry_run") else "restored"
+    yield f"{restored['projects']:,} projects {would} into {restored['database']}"
+    yield f"as they were at {restored['moment']}"
+    if restored["media_files"]:
+        yield f"{restored['media_files']:,} media files"
+    yield from restored["notes"]
+    for finding in restored["findings"]:
+        yield f"{finding['code']}: {finding['where']}: {finding['what']}"
+
+
+def _database_name(text: str) -> str:
+    if not is_database_name(text):
+        raise ArgumentTypeError("must be up to 63 letters, digits, _ and -, and not MongoDB's own")
+    return text
