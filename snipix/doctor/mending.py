@@ -1,0 +1,207 @@
+"""Mending what is safe to mend: what is made again comes from the history, and nothing is lost.
+
+A document that is replaced is kept as it was in the collection `mended_documents`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from django.apps import apps
+from pymongo import MongoClient
+
+from media import storage
+from projects.models import Project
+from snipix import audit, belongings, cache, history, indexes, pieces, resilience, snapshots, times
+from snipix.accounts import SYSTEM
+from snipix.chains import Chain, HistoryDamaged
+from snipix.doctor import checkup
+from snipix.doctor.examination import wanted_summaries
+from snipix.doctor.findings import Finding
+from snipix.documents import Document
+from snipix.history import Revision
+from snipix.mongo import connection, one
+
+KEPT = "mended_documents"
+_ROUNDS = 4
+"""Of looking at a project again after something was mended in it."""
+
+
+def mend(finding: Finding) -> bool:
+    """Mend what was found; False if it isn't there any more, or can't be mended. PyMongoError."""
+    mender = _MENDERS.get(finding.code)
+    return bool(mender and mender(finding))
+
+
+def mend_all(
+    findings: Iterable[Finding], say: Callable[[int], None] = lambda _: None
+) -> tuple[list[Finding], list[Finding]]:
+    """Mend what can be mended; returns what was, and what is left to people. PyMongoError.
+
+    Each project is looked at again afterwards: what was mended may uncover something else.
+    """
+    mended: list[Finding] = []
+    left: list[Finding] = []
+    in_projects: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.project_id:
+            in_projects.setdefault(finding.project_id, []).append(finding)
+        else:
+            (mended if mend(finding) else left).append(finding)
+    with snapshots.patient_client() as client:
+        for done, (project_id, found) in enumerate(in_projects.items(), 1):
+            left += _mend_project(client, project_id, found, mended)
+            say(done)
+    return mended, left
+
+
+def _mend_project(
+    client: MongoClient[Any], project_id: str, findings: list[Finding], mended: list[Finding]
+) -> list[Finding]:
+    """Mend a project as far as possible; returns what is left of it."""
+    for _ in range(_ROUNDS):
+        done = [finding for finding in findings if mend(finding)]
+        if not done:
+            break
+        mended += done
+        findings = list(checkup.in_project(client, project_id))
+    return findings
+
+
+def _head(finding: Finding) -> bool:
+    """Make a head again of the last version of its history, whatever it was."""
+    model = _model(finding.kind)
+
+    def work() -> bool:
+        stored = one(model.everything.filter(pk=finding.document_id))
+        if stored is None:
+            return False
+        head = _from_history(stored)
+        _keep(stored)
+        cache.current.also(*stored.records, *head.records)
+        head.overwrite()
+        action, before = "mend", int(stored.version)
+        audit.record(resilience.record_id(), head, action, SYSTEM, from_version=before)
+        return True
+
+    try:
+        return history.change(work)
+    except HistoryDamaged:
+        return False
+
+
+def _from_history(stored: Document) -> Document:
+    """A head as its history has it. Raises HistoryDamaged."""
+    chain, head = Chain(stored.pk), type(stored)(id=stored.pk, project_id=stored.project_id)
+    last: Revision | None = None
+    for revision in history.of(stored).iterator(chunk_size=100):
+        chain.add(revision)
+        is_whole = revision.full_version == revision.version
+        head.chain_size = 0 if is_whole else head.chain_size + len(revision.frame)
+        if revision.is_deleted != head.is_deleted:
+            head.is_deleted = revision.is_deleted
+            head.deleted_at = revision.created_at if revision.is_deleted else None
+        last = revision
+    if last is None:
+        raise HistoryDamaged(f"{stored} has no history")
+    head.user_id, head.created_by = stored.user_id, stored.created_by
+    head.created_at, head.updated_at = stored.created_at, last.created_at
+    if isinstance(head, Project):  # a save of its timeline sets that, too
+        head.updated_at = max(stored.updated_at, last.created_at)
+    head.version, head.full_version = last.version, last.full_version
+    head.digest, head.content_digest = chain.digest, bytes(last.content_digest)
+    head.schema_version = head.current_schema()
+    state = history.state_of(head, chain.content, last.schema_version)
+    head.hold_state(pieces.split(head, state))
+    head.derive()
+    return head
+
+
+def _keep(stored: Document) -> None:
+    """Keep a document as it is stored, before it is replaced."""
+    name = type(stored)._meta.db_table
+    raw = belongings.raw(connection.database)[name].find_one(
+        {"_id": stored.pk}, session=connection.session
+    )
+    kept = {"collection": name, "projectId": stored.project_id, "mendedAt": times.now()}
+    connection.get_collection(KEPT).insert_one(
+        {**kept, "document": raw}, session=connection.session
+    )
+
+
+def _project(finding: Finding) -> bool:
+    """Compute the summaries and the derived fields of a project again."""
+
+    def work() -> bool:
+        project = one(Project.everything.filter(pk=finding.document_id))
+        if project is None:
+            return False
+        cache.current.also(*project.records)
+        heads = [p for m in _documents().values() if (p := one(m.everything.filter(pk=project.pk)))]
+        known = {head.kind: head.state for head in heads}
+        for name, summary in wanted_summaries(project, heads, known).items():
+            setattr(project, name, summary)
+        project.derive()
+        cache.current.also(*project.records)
+        project.amend("timeline_state", "transcription_state", *project.derived_fields)
+        return True
+
+    return history.change(work)
+
+
+def _orphaned_pieces(finding: Finding) -> bool:
+    """Remove pieces that nothing refers to; a save that runs conflicts with this."""
+
+    def work() -> bool:
+        whose = {"projectId": finding.project_id}
+        heads = [
+            head
+            for model in _documents().values()
+            for head in model.everything.filter(project_id=finding.project_id)
+        ]
+        for head in heads:
+            head.hold()
+        used = [id for head in heads for id in pieces.all_ids(head)]
+        gone = connection.get_collection(pieces.Piece._meta.db_table).delete_many(
+            {**whose, "_id": {"$nin": used}}, session=connection.session
+        )
+        return bool(gone.deleted_count)
+
+    return history.change(work)
+
+
+def _left_media(finding: Finding) -> bool:
+    storage.remove(finding.where)
+    return True
+
+
+def _orphaned_media(finding: Finding) -> bool:
+    return finding in checkup.orphaned_media() and bool(
+        storage.remove_all(finding.where.rpartition("/")[2])
+    )
+
+
+def _indexes(finding: Finding) -> bool:
+    return any(f"{drift.collection}: {drift.name}" == finding.where for drift in indexes.ensure())
+
+
+_MENDERS: Mapping[str, Callable[[Finding], bool]] = {
+    "head-behind": _head,
+    "head-differs": _head,
+    "piece-missing": _head,
+    "summary-wrong": _project,
+    "derived-wrong": _project,
+    "piece-orphaned": _orphaned_pieces,
+    "media-left": _left_media,
+    "media-orphaned": _orphaned_media,
+    "index-missing": _indexes,
+}
+
+
+def _documents() -> Mapping[str, type[Document]]:
+    return {m.kind: m for m in apps.get_models() if issubclass(m, Document)}
+
+
+def _model(kind: str) -> type[Document]:
+    return _documents()[kind]

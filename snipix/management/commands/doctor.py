@@ -1,0 +1,94 @@
+"""`manage.py doctor`"""
+
+from argparse import ArgumentTypeError
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.db import DatabaseError
+from pymongo.errors import PyMongoError
+
+from projects.models import Project
+from snipix import times
+from snipix.commands import FOUND, OperatorCommand, Progress
+from snipix.doctor import mending
+from snipix.doctor.checkup import CheckUp, check_up
+from snipix.doctor.findings import Finding
+
+_ORDER = ("error", "warning", "note")
+
+
+class Command(OperatorCommand):
+    help = (
+        "Look into everything that is stored, and say what is wrong, where, and what to do: "
+        "server, settings, indexes, validators, every history, summaries, orphans, media, sizes. "
+        "Changes nothing without --fix, which mends what is safe to mend and loses nothing."
+    )
+    example = "doctor --since 7 --json"
+    exit_codes = {FOUND: "something is wrong, and (still) to be done"}
+    # Its own report says what they would.
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--fix", action="store_true", help="mend what is safe to mend")
+        parser.add_argument(
+            "--since",
+            type=_days,
+            metavar="DAYS",
+            help="of projects, look only into those that were changed in the last days",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        since = times.now() - timedelta(days=options["since"]) if options["since"] else None
+        try:
+            shown = Progress(self.stderr, total=Project.everything.count(), what="projects")
+            found = check_up(since=since, say=shown.at)
+            mended, left = (
+                mending.mend_all(found.findings) if options["fix"] else ([], found.findings)
+            )
+        except (PyMongoError, DatabaseError) as error:
+            raise CommandError(
+                f"The database failed ({type(error).__name__}): is it there? Run doctor again."
+            ) from error
+        self.report(_reported(found, mended, left), options, _told)
+        if left:
+            raise CommandError(f"{len(left)} findings.", returncode=FOUND)
+
+
+def _reported(found: CheckUp, mended: list[Finding], left: list[Finding]) -> dict[str, Any]:
+    left = sorted(left, key=lambda finding: (_ORDER.index(finding.severity), finding.where))
+    return {
+        **found.as_json(),
+        "findings": [finding.as_json() for finding in left],
+        "mended": [finding.as_json() for finding in mended],
+    }
+
+
+def _told(report: Mapping[str, Any]) -> Iterable[str]:
+    sizes = report["sizes"]
+    yield f"{report['projects']:,} projects with {report['versions']:,} versions"
+    yield (
+        f"{sizes['data_bytes']:,} bytes of data and {sizes['index_bytes']:,} of indexes: "
+        f"{sizes['free_tier_share']:.1%} of Atlas's free tier; "
+        f"{sizes['week_bytes']:,} bytes came in the last seven days"
+    )
+    for size, collection, project_id in sizes["largest"]:
+        yield f"  {size:>12,} bytes: {collection} of project {project_id}"
+    for finding in report["mended"]:
+        yield f"mended   {finding['code']}: {finding['where']}: {finding['what']}"
+    for finding in report["findings"]:
+        yield f"{finding['severity']:8} {finding['code']}: {finding['where']}: {finding['what']}"
+        yield f"         {finding['what_to_do']}"
+    if not report["findings"]:
+        yield "healthy"
+
+
+def _days(text: str) -> float:
+    try:
+        days = float(text)
+    except ValueError:
+        days = 0.0
+    if not 0 < days <= 36_500:
+        raise ArgumentTypeError("must be a number of days, such as 7")
+    return days

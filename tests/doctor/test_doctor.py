@@ -1,0 +1,332 @@
+"""`manage.py doctor`: damage of every kind is found and named, and what can be mended is."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from django.core.management import CommandError, call_command
+from django.db import connections
+
+from projects.models import Project
+from snipix import history
+from snipix.audit import AuditEntry
+from snipix.doctor import checkup, mending
+from snipix.mongo import connection
+from tests.backups.conftest import save
+from tests.backups.test_backup import stored
+from tests.conftest import Api
+from tests.doctor.conftest import codes, doctor
+from timelines.models import Timeline
+
+OLD = time.time() - 3 * 86_400
+
+
+def collection(name: str) -> Any:
+    return connection.database[name]
+
+
+def timeline_of(project: str) -> dict[str, Any]:
+    return {"projectId": project, "kind": "timeline"}
+
+
+# --- Damage. Each: what is done, what is found, where, whether it is mended.
+
+
+def remove_revision(media: Path) -> None:
+    collection("revisions").delete_one({**timeline_of("film-0"), "version": 2})
+
+
+def remove_newest_revision(media: Path) -> None:
+    collection("revisions").delete_one({**timeline_of("film-1"), "version": 3})
+
+
+def rewrite_revision(media: Path) -> None:
+    other = collection("revisions").find_one({**timeline_of("film-1"), "version": 1})
+    collection("revisions").update_one(
+        {**timeline_of("film-0"), "version": 2}, {"$set": {"frame": other["frame"]}}
+    )
+
+
+def forge_digest(media: Path) -> None:
+    collection("revisions").update_one(
+        {**timeline_of("film-1"), "version": 2}, {"$set": {"digest": b"0" * 32}}
+    )
+
+
+def set_head_back(media: Path) -> None:
+    names = ("version", "digest", "contentDigest", "layers", "markers", "updatedAt")
+    old = KEPT["timelines"]
+    collection("timelines").update_one(
+        {"projectId": "film-0"}, {"$set": {name: old[name] for name in names}}
+    )
+
+
+def change_head(media: Path) -> None:
+    collection("timelines").update_one({"projectId": "film-1"}, {"$set": {"zoom": 9.0}})
+
+
+def spoil_head(media: Path) -> None:
+    collection("projects").update_one({"projectId": "film-1"}, {"$set": {"name": ""}})
+
+
+def remove_head(media: Path) -> None:
+    collection("timelines").delete_one({"projectId": "film-1"})
+
+
+def drop_index(media: Path) -> None:
+    collection("revisions").drop_index("projectId_1_documentId_1_kind_1_version_1")
+
+
+def add_index(media: Path) -> None:
+    collection("revisions").create_index("action")
+
+
+def spoil_summary(media: Path) -> None:
+    collection("projects").update_one({"projectId": "film-0"}, {"$set": {"timelineState.clips": 1}})
+
+
+def spoil_transcription_summary(media: Path) -> None:
+    collection("projects").update_one(
+        {"projectId": "film-2"}, {"$set": {"transcriptionState.exists": False}}
+    )
+
+
+def spoil_readers(media: Path) -> None:
+    collection("projects").update_one({"projectId": "film-0"}, {"$set": {"readers": ["charlie"]}})
+
+
+def remove_piece(media: Path) -> None:
+    collection("pieces").delete_one({"projectId": "film-0"})
+
+
+def leave_piece(media: Path) -> None:
+    collection("pieces").insert_one({"_id": b"left" * 4, "projectId": "film-0", "elements": []})
+
+
+def leave_timeline(media: Path) -> None:
+    left = collection("timelines").find_one({"projectId": "film-0"})
+    collection("timelines").insert_one({**left, "_id": ObjectId(), "projectId": "gone"})
+
+
+def leave_answer(media: Path) -> None:
+    left = collection("kept_answers").find_one({"projectId": "film-0"})
+    collection("kept_answers").insert_one(
+        {**left, "_id": ObjectId(), "projectId": "a", "scope": "a"}
+    )
+
+
+def remove_media(media: Path) -> None:
+    next(media.rglob("projects/*/*.mp4")).unlink()
+
+
+def leave_media(media: Path) -> None:
+    left = next(media.rglob("projects/*/*.mp4")).with_name("left.mp4")
+    left.write_bytes(b"frames")
+    os.utime(left, (OLD, OLD))
+
+
+def leave_folder(media: Path) -> None:
+    folder = media / "projects" / str(ObjectId())
+    folder.mkdir()
+    (folder / "left.mp4").write_bytes(b"frames")
+    os.utime(folder, (OLD, OLD))
+
+
+KEPT: dict[str, Any] = {}
+DAMAGE: list[tuple[Callable[[Path], None], list[str], str, bool]] = [
+    (remove_revision, ["history-broken"], "version 2 is missing", False),
+    (remove_newest_revision, ["history-cut"], "timeline of project film-1", False),
+    (rewrite_revision, ["history-broken"], "timeline of project film-0", False),
+    (forge_digest, ["history-broken"], "v2: the hash chain is broken", False),
+    (set_head_back, ["head-behind", "piece-orphaned"], "timeline of project film-0", True),
+    (change_head, ["head-differs"], "timeline of project film-1", True),
+    (spoil_head, ["head-differs"], "project of project film-1", True),
+    (remove_head, ["head-missing", "summary-wrong"], "timeline of project film-1", False),
+    (drop_index, ["index-missing"], "revisions: projectId_1_documentId_1", True),
+    (add_index, ["index-undeclared"], "revisions: action_1", False),
+    (spoil_summary, ["summary-wrong"], "project of project film-0", True),
+    (spoil_transcription_summary, ["summary-wrong"], "project of project film-2", True),
+    (spoil_readers, ["derived-wrong"], "readers", True),
+    (remove_piece, ["piece-missing"], "timeline of project film-0", True),
+    (leave_piece, ["piece-orphaned"], "pieces of project film-0", True),
+    (leave_timeline, ["orphan"], "timeline of project gone", False),
+    (leave_answer, ["orphan"], "kept_answers of project a", False),
+    (remove_media, ["media-missing"], ".mp4", False),
+    (leave_media, ["media-left"], "left.mp4", True),
+    (leave_folder, ["media-orphaned"], "1 files of no project", True),
+]
+
+
+def test_what_is_healthy_is_told_so(films: list[str]) -> None:
+    told = doctor()
+    assert told["findings"] == []
+    assert (told["projects"], told["versions"]) == (4, history.Revision.objects.count())
+    sizes = told["sizes"]
+    assert sizes["data_bytes"] > sizes["collections"]["revisions"] > 0
+    assert 0 < sizes["free_tier_share"] < 0.1
+    assert len(sizes["largest"]) == 5
+    assert sizes["week_bytes"] > 0
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected", "named", "is_mended"), DAMAGE, ids=[d[0].__name__ for d in DAMAGE]
+)
+def test_damage_is_found_and_named_and_mended_if_it_is_said(
+    films: list[str],
+    api: Api,
+    media: Path,
+    damage: Callable[[Path], None],
+    expected: list[str],
+    named: str,
+    is_mended: bool,
+) -> None:
+    KEPT["timelines"] = collection("timelines").find_one({"projectId": "film-0"})
+    save(api, "film-0", 5, clips=200)
+    whole = meaning()
+    damage(media)
+    damaged = stored()
+    told = doctor()
+    assert codes(told) == expected
+    assert any(named in f"{f['where']}: {f['what']}" for f in told["findings"])
+    assert all(finding["what_to_do"] for finding in told["findings"])
+    assert told["findings"][0]["can_be_mended"] == is_mended
+    assert stored() == damaged, "nothing is changed without --fix"
+    told = doctor("--fix")
+    if is_mended:
+        assert (codes(told), codes(told, "mended")[:1]) == ([], expected[:1])
+        assert doctor()["findings"] == [], "a second run is clean"
+        assert meaning() == whole, "all is as it was before the damage"
+    else:
+        assert expected[0] in codes(told)
+        for key, document in damaged.items():
+            if key[0] in ("revisions", "timelines", "kept_answers"):
+                assert stored()[key] == document, "nothing is lost"
+
+
+def meaning() -> dict[Any, Any]:
+    """What is stored but for what mending may leave: when something was held, and who mended."""
+    heads = ("projects", "timelines", "transcriptions")
+    return {
+        (name, str(one["_id"])): {k: v for k, v in one.items() if k != "heldAt"}
+        for name in (*heads, "revisions", "pieces", "checkpoints", "drafts")
+        for one in collection(name).find()
+    }
+
+
+def test_a_head_that_is_replaced_is_kept_as_it_was(films: list[str]) -> None:
+    change_head(Path())
+    doctor("--fix")
+    kept = collection(mending.KEPT).find_one({"projectId": "film-1"})
+    assert (kept["collection"], kept["document"]["zoom"]) == ("timelines", 9.0)
+    collection(mending.KEPT).drop()
+    entry = AuditEntry.objects.get(action="mend")
+    assert (entry.kind, entry.user_id, entry.to_version) == ("timeline", "system", 3)
+
+
+def test_what_was_mended_can_be_worked_on(films: list[str], api: Api) -> None:
+    remove_piece(Path())
+    doctor("--fix")
+    save(api, "film-0", 60, clips=200)
+    assert history.verify(Timeline.objects.get(project_id="film-0")) == 4
+    assert doctor()["findings"] == []
+
+
+def test_readers_see_what_was_mended_at_once(films: list[str], api: Api) -> None:
+    before = api("GET", "/projects/film-0/").json()
+    spoil_summary(Path())
+    spoil_readers(Path())
+    doctor("--fix")
+    assert api("GET", "/projects/film-0/").json() == before
+
+
+def test_several_kinds_of_damage_are_mended_in_one_run(films: list[str]) -> None:
+    for damage in (change_head, spoil_head, spoil_summary, leave_piece, drop_index):
+        damage(Path())
+    told = doctor("--fix")
+    assert len(told["mended"]) >= 5
+    assert told["findings"] == doctor()["findings"] == []
+
+
+def test_an_interrupted_fix_goes_on(films: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for damage in (change_head, spoil_summary):
+        damage(Path())
+    with monkeypatch.context() as patched:
+        patched.setattr(mending, "_keep", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            doctor("--fix")
+    doctor("--fix")
+    assert doctor()["findings"] == []
+
+
+def test_only_what_was_changed_lately_can_be_looked_into(films: list[str]) -> None:
+    collection("projects").update_one(
+        {"projectId": "film-0"}, {"$set": {"updatedAt": checkup.times.read("2020-01-01T00:00:00Z")}}
+    )
+    remove_revision(Path())
+    assert doctor("--since", "1")["projects"] == 3
+    assert codes(doctor("--since", "1")) == []
+    assert codes(doctor()) == ["history-broken"]
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "soon", "nan", "1e9"])
+def test_bad_numbers_of_days_are_refused(days: str) -> None:
+    with pytest.raises(CommandError, match="number of days"):
+        call_command("doctor", f"--since={days}", stdout=StringIO(), stderr=StringIO())
+
+
+def test_people_are_told_what_to_do(films: list[str], settings: Any) -> None:
+    settings.ALLOWED_HOSTS = ["*"]
+    spoil_summary(Path())
+    out = StringIO()
+    with pytest.raises(CommandError) as told:
+        call_command("doctor", stdout=out, stderr=StringIO())
+    assert told.value.returncode == 3
+    text = out.getvalue()
+    assert "warning  summary-wrong: project of project film-0" in text
+    assert "Run doctor --fix: the summary is computed again." in text
+    assert "configuration: snipix.W001: ALLOWED_HOSTS accepts every host name." in text
+
+
+def test_nothing_is_found_beside_people_who_save(films: list[str]) -> None:
+    """Every kind of change, all the time; each run of the doctor is clean."""
+    is_over = threading.Event()
+    saves: list[int] = []
+    threads = [
+        threading.Thread(target=_save_all_the_time, args=(number, is_over, saves))
+        for number in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(4):
+            assert doctor()["findings"] == []
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+    assert len(saves) > 10, "people saved meanwhile"
+    assert doctor("--fix")["mended"] == []
+
+
+def _save_all_the_time(number: int, is_over: threading.Event, saves: list[int]) -> None:
+    api, seed = Api(), 100 * number
+    try:
+        while not is_over.is_set():
+            seed += 1
+            save(api, f"film-{number}", seed, clips=200 if number == 0 else 30)
+            if number == 2:
+                path = "/projects/film-2/transcription/"
+                api("DELETE" if seed % 2 else "POST", path if seed % 2 else f"{path}restore/")
+            if number == 1:
+                id = api.create("New", id=f"new-{seed}")["id"]
+                api("DELETE", f"/projects/{id}/")
+                Project.everything.get(project_id=id).purge()
+            saves.append(seed)
+    finally:
+        connections.close_all()
