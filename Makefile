@@ -1,6 +1,6 @@
 # Everything a developer runs. `make` alone explains.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-kill test-fresh test-long bench bench-edits bench-history bench-words lint openapi check clean
+.PHONY: help run demo test test-kill test-fresh test-long bench bench-edits bench-history bench-memory bench-words lint openapi check clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -39,6 +39,9 @@ bench-history: .venv/dev  ## Measure what a history costs, and how fast old vers
 
 bench-words: .venv/dev  ## Measure what three hours of speech cost to save, edit and read
 	@exec $(BIN)/python -m bench.words $(ARGS)
+
+bench-memory: .venv/dev  ## Measure the memory of backup, restore, doctor and purge, at 5,000 and 50,000 projects
+	@exec $(BIN)/python -m bench.memory $(ARGS)
 
 lint: .venv/dev  ## Check format, style, types and the OpenAPI description
 	$(BIN)/ruff format --check .

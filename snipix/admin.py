@@ -24,8 +24,9 @@ from snipix import history
 from snipix.accounts import Token
 from snipix.admin_lists import IndexedAdmin, PoliteActions, ReadOnly, user_id_of
 from snipix.audit import AuditEntry
+from snipix.chains import HistoryDamaged
 from snipix.documents import Document
-from snipix.history import HistoryDamaged, Revision
+from snipix.history import Revision
 from snipix.idempotency import KeptAnswer
 
 MOST_SHOWN = 20_000

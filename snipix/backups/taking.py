@@ -179,7 +179,8 @@ class _Taking:
             moment=about["moment"],
             media_files=files,
             left_out=sorted(
-                set(self.client[self.database.name].list_collection_names()) - set(collections())
+                set(self.client[self.database.name].list_collection_names())
+                - {*collections(), *LEFT_OUT}
             ),
         )
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import nlargest
-from importlib import import_module, util
 from typing import Any
 
 from bson import ObjectId
@@ -19,7 +18,7 @@ from pymongo.errors import PyMongoError
 
 from media import storage
 from projects.models import Project
-from snipix import belongings, health, indexes, snapshots, times
+from snipix import belongings, health, indexes, schemas, snapshots, times
 from snipix.belongings import Belonging
 from snipix.checks import TAG
 from snipix.doctor.examination import Seen, examine
@@ -123,9 +122,8 @@ def rules() -> Iterator[Finding]:
     for drift in indexes.drift():
         code = _INDEX_CODES.get(drift.problem, "index-differs")
         yield Finding(code, f"{drift.collection}: {drift.name}", drift.detail)
-    if util.find_spec("snipix.schemas"):
-        for differing in import_module("snipix.schemas").drift():
-            yield Finding("validator-differs", differing.collection, str(differing))
+    for differing in schemas.drift():
+        yield Finding("validator-differs", differing.collection, str(differing))
 
 
 # --- Projects
@@ -215,7 +213,7 @@ def _sizes(sizes: Sizes) -> Iterator[Finding]:
     told = connection.database.command("dbStats")
     sizes.data_bytes, sizes.index_bytes = int(told["dataSize"]), int(told["indexSize"])
     used = sizes.data_bytes + sizes.index_bytes
-    sizes.free_tier_share = round(used / FREE_TIER_BYTES, 3)
+    sizes.free_tier_share = round(used / FREE_TIER_BYTES, 6)
     if _NEARLY_FULL <= sizes.free_tier_share <= 1:
         what = f"{used:,} bytes are used of the {FREE_TIER_BYTES:,} of Atlas's free tier"
         yield Finding("nearly-full", "the database", what)

@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 
 from projects.models import Project
-from snipix import history
+from snipix import history, schemas
 from snipix.audit import AuditEntry
 from snipix.doctor import checkup, mending
 from snipix.mongo import connection
@@ -258,10 +258,26 @@ def test_an_interrupted_fix_goes_on(films: list[str], monkeypatch: pytest.Monkey
         damage(Path())
     with monkeypatch.context() as patched:
         patched.setattr(mending, "_keep", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            doctor("--fix")
+        with pytest.raises(CommandError, match="Interrupted"):
+            call_command("doctor", "--fix", stdout=StringIO(), stderr=StringIO())
     doctor("--fix")
     assert doctor()["findings"] == []
+
+
+def test_a_missing_validator_is_found(db: None) -> None:
+    def found() -> list[str]:
+        return [f.where for f in checkup.rules() if f.code == "validator-differs"]
+
+    unguarded = set(connection.database.list_collection_names())
+    list(schemas.ensure())
+    try:
+        assert found() == []
+        connection.database.command("collMod", "drafts", validator={})
+        assert found() == ["drafts"]
+    finally:
+        for name in connection.database.list_collection_names():
+            if name in unguarded:
+                connection.database.command("collMod", name, validator={})
 
 
 def test_only_what_was_changed_lately_can_be_looked_into(films: list[str]) -> None:

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError
-from pymongo.errors import PyMongoError
 
 from projects.models import Project
 from snipix.backups import taking, verifying
@@ -46,11 +44,6 @@ class Command(OperatorCommand):
             raise CommandError(f"{about}{error}") from error
         except OSError as error:
             raise CommandError(f"{options['file']}: {error.strerror or error}.") from error
-        except (PyMongoError, DatabaseError) as error:
-            raise CommandError(
-                f"The database couldn't be read ({type(error).__name__}). There is no archive; "
-                "run it again."
-            ) from error
 
     def _rehearse(self, options: Mapping[str, Any]) -> None:
         needed = taking.needed_bytes(with_media=options["media"])

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError
-from pymongo.errors import PyMongoError
 
 from snipix import snapshots
 from snipix.backups import restoring, verifying
@@ -15,7 +13,6 @@ from snipix.backups.archive import opened
 from snipix.backups.format import Damaged
 from snipix.checks import is_database_name
 from snipix.commands import FOUND, OperatorCommand, Progress
-from snipix.errors import SnipixError
 from snipix.mongo import connection
 
 
@@ -47,14 +44,10 @@ class Command(OperatorCommand):
             )
         try:
             restored = self._rehearse(options) if options["dry_run"] else self._restore(options)
-        except (Damaged, restoring.NotRestored, SnipixError) as error:
+        except (Damaged, restoring.NotRestored) as error:
             raise CommandError(f"{options['file']}: {error}") from error
         except OSError as error:
             raise CommandError(f"{options['file']}: {error.strerror or error}.") from error
-        except (PyMongoError, DatabaseError) as error:
-            raise CommandError(
-                f"The database failed ({type(error).__name__}). Run it again: it goes on."
-            ) from error
         self.report(restored, options, _told)
         if restored["findings"]:
             raise CommandError("Run doctor: what was backed up was damaged.", returncode=FOUND)

@@ -1,0 +1,142 @@
+"""How much memory operators' commands take, and that it doesn't grow: `make bench-memory`.
+
+Two databases of small projects, one with ten times as many as the other. Each command runs as an
+operator would run it, in a process of its own, whose highest resident memory is read from Linux
+(`VmHWM`). Fails if a command takes more than 1.2 times as much for ten times as much. Purging is
+measured with fewer projects: each is several changes, and the embedded server makes some hundred a
+second.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pymongo import MongoClient
+
+from snipix import local
+
+MOST = 1.2
+"""Times as much memory for ten times as many projects."""
+_POLL_SECONDS = 0.02
+_LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+class Peak(NamedTuple):
+    """What one run of a command took."""
+
+    mebibytes: float
+    seconds: float
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--projects", type=int, default=50_000, help="and a tenth (%(default)s)")
+    parser.add_argument("--purged", type=int, default=5_000, help="likewise (%(default)s)")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, local.Mongo(Path(folder)) as mongo:
+        measured = measure(Path(folder), mongo.uri, chosen.projects, chosen.purged)
+    return report(measured)
+
+
+def measure(folder: Path, uri: str, projects: int, purged: int) -> dict[str, list[Peak]]:
+    """The peaks of every command, for a tenth of the projects and for all."""
+    found: dict[str, list[Peak]] = {}
+    for count in (projects // 10, projects):
+        place = _Place(folder, uri, f"memory_{count}")
+        place.fill(count)
+        archive = str(folder / f"{count}.snipix")
+        found.setdefault("backup", []).append(place.run("backup", archive))
+        found.setdefault("backup --verify", []).append(place.run("backup", archive, "--verify"))
+        restored = f"restored_{count}"
+        found.setdefault("restore", []).append(
+            place.run("restore", archive, "--database", restored)
+        )
+        place.forget(restored)
+        found.setdefault("doctor", []).append(place.run("doctor", codes=(0, 3)))
+        place.forget(place.database)
+    for count in (purged // 10, purged):
+        place = _Place(folder, uri, f"purged_{count}")
+        place.fill(count)
+        place.throw_away()
+        found.setdefault("purge_deleted", []).append(place.run("purge_deleted"))
+        place.forget(place.database)
+    return found
+
+
+def report(measured: Mapping[str, list[Peak]]) -> int:
+    """Print a table; returns 1 if a command takes too much."""
+    print(f"\n{'':18}{'a tenth':>10}{'all':>10}{'ratio':>8}{'seconds':>10}")
+    for command, (small, large) in measured.items():
+        ratio = large.mebibytes / small.mebibytes
+        print(
+            f"{command:18}{small.mebibytes:>6.0f} MiB{large.mebibytes:>6.0f} MiB{ratio:>8.2f}"
+            f"{large.seconds:>10.0f}{'  too much' if ratio > MOST else ''}"
+        )
+    return int(any(large.mebibytes > MOST * small.mebibytes for small, large in measured.values()))
+
+
+class _Place:
+    """A database, and what runs on it."""
+
+    def __init__(self, folder: Path, uri: str, database: str) -> None:
+        self.uri, self.database = uri, database
+        self.env = {
+            **os.environ,
+            "MONGODB_URI": uri,
+            "MONGODB_DATABASE": database,
+            "REDIS_URL": "",
+            "SECRET_KEY": "only-for-benchmarks-" + "0123456789" * 4,
+            "LOG_LEVEL": "ERROR",
+            "MEDIA_ROOT": str(folder / "media"),
+        }
+
+    def fill(self, projects: int) -> None:
+        for command in ("migrate", "ensure_indexes", "ensure_schema"):
+            self.run(command, "--verbosity=0")
+        self.run("seed", f"--projects={projects}", "--clips=2", "--versions=1")
+
+    def throw_away(self) -> None:
+        """Put all projects into the trash, long ago."""
+        values = {"isDeleted": True, "deletedAt": _LONG_AGO}
+        with MongoClient[dict[str, Any]](self.uri) as client:
+            client[self.database]["projects"].update_many(
+                {}, {"$set": values}, bypass_document_validation=True
+            )
+
+    def forget(self, database: str) -> None:
+        with MongoClient[dict[str, Any]](self.uri) as client:
+            client.drop_database(database)
+
+    def run(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> Peak:
+        """Run a command, showing what it says. Ends the benchmark if it fails."""
+        print(f"{self.database}: {' '.join(arguments)} …", flush=True)
+        began, peak = time.monotonic(), 0
+        with subprocess.Popen([sys.executable, "manage.py", *arguments], env=self.env) as process:
+            while process.poll() is None:
+                peak = max(peak, _peak(process.pid))
+                time.sleep(_POLL_SECONDS)
+        if process.returncode not in codes:
+            sys.exit(f"{arguments[0]} ended with {process.returncode}")
+        seconds = time.monotonic() - began
+        print(f"  {peak / 1024:.0f} MiB, {seconds:.0f} s", flush=True)
+        return Peak(peak / 1024, seconds)
+
+
+def _peak(pid: int) -> int:
+    """The most memory that a process has had so far, in KiB; 0 once it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
