@@ -26,7 +26,7 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from snipix import cache
+from snipix import cache, limits
 from snipix.cache import Name
 from snipix.logs import client_address
 from snipix.mongo import one
@@ -106,10 +106,17 @@ class Token(models.Model):
         return secret
 
     @staticmethod
-    def user_of(secret: str) -> User | None:
-        """The active user whom a token that hasn't expired belongs to; only what the API needs."""
+    def user_of(secret: str, request: HttpRequest | Request | None = None) -> User | None:
+        """The active user whom a token that hasn't expired belongs to; only what the API needs.
+
+        Raises RateLimited if too many wrong ones came from where the request does.
+        """
         digest = _digest(secret)
-        content = cache.current.get(Name("account", digest), lambda: _load_account(digest))
+
+        def load() -> bytes | None:
+            return limits.guess(request, lambda: _load_account(digest))
+
+        content = cache.current.get(Name("account", digest), load)
         account = msgspec.json.decode(content, type=_Account) if content else None
         if account is None or (account.expires_at and account.expires_at <= now()):
             return None
@@ -162,7 +169,7 @@ class TokenAuthentication(BaseAuthentication):
         scheme, _, secret = get_authorization_header(request).partition(b" ")
         if scheme.lower() != b"bearer":
             return None
-        user = Token.user_of(secret.strip().decode("latin-1"))
+        user = Token.user_of(secret.strip().decode("latin-1"), request)
         if user is None:
             raise AuthenticationFailed("This token isn't valid, or not any more.")
         return user, None
@@ -172,11 +179,16 @@ class TokenAuthentication(BaseAuthentication):
 
 
 class PlainQueryBackend(ModelBackend):
-    """Django's model backend, with permissions found by plain queries.
+    """Django's model backend, with permissions found by plain queries, and guessing limited.
 
     Django joins permissions with their content types. A join is a slow `$lookup` on MongoDB, and
     the embedded server answers it wrongly, so that members of groups would silently have no rights.
     """
+
+    def authenticate(self, request: HttpRequest | None, **credentials: Any) -> Any:  # type: ignore[override]
+        """Raises RateLimited if too many wrong passwords came from where the request does."""
+        authenticate = super().authenticate
+        return limits.guess(request, lambda: authenticate(request, **credentials))
 
     def _get_permissions(self, user_obj: Any, obj: Any, from_name: str) -> set[str]:
         if not user_obj.is_active or user_obj.is_anonymous or obj is not None:

@@ -24,6 +24,8 @@ from snipix import environment, health
 TAG = "snipix"
 SECRET_KEY_LENGTH = 50
 DATABASE_SECONDS = 5.0
+LEAST_PER_MINUTE = {"reads": 600, "changes": 120}
+"""What one editor needs: it loads a project with all that belongs to it, and saves every second."""
 _URI_FORM = (
     "Write the connection string that Atlas shows under Connect, Drivers (mongodb+srv://…), with "
     "user and password filled in and their special characters percent-encoded, or let `make run` "
@@ -197,6 +199,10 @@ def public_details(**_: Any) -> list[CheckMessage]:
         message = "METRICS_TOKEN is not set: everybody may read /metrics."
         hint = f"Set one, and give it to Prometheus. {_NEW_KEY}"
         found.append(Warning(message, hint=hint, id="snipix.W003"))
+    if settings.SECURE_PROXY_SSL_HEADER and not settings.TRUSTED_PROXIES:
+        message = "BEHIND_PROXY is on and TRUSTED_PROXIES 0: everybody has the proxy's address."
+        hint = "Write TRUSTED_PROXIES=1, or how many proxies add to X-Forwarded-For."
+        found.append(Warning(message, hint=hint, id="snipix.W007"))
     if settings.SECURE_SSL_REDIRECT and not settings.SECURE_PROXY_SSL_HEADER:
         message = (
             "HTTPS is on and BEHIND_PROXY off: requests through a proxy are redirected for ever."
@@ -204,6 +210,20 @@ def public_details(**_: Any) -> list[CheckMessage]:
         hint = "Write BEHIND_PROXY=true if a proxy that sets X-Forwarded-Proto ends TLS."
         found.append(Warning(message, hint=hint, id="snipix.W004"))
     return found
+
+
+@register(TAG)
+def limits(**_: Any) -> list[CheckMessage]:
+    """Report limits that would refuse what an editor sends."""
+    return [
+        Warning(
+            f"{kind.upper()}_PER_MINUTE is {settings.LIMITS[kind]}: an editor needs more.",
+            hint=f"Write {least} or more, or 0 for no limit.",
+            id="snipix.W008",
+        )
+        for kind, least in LEAST_PER_MINUTE.items()
+        if 0 < settings.LIMITS[kind] < least
+    ]
 
 
 def _is_public() -> bool:

@@ -124,6 +124,19 @@ class RequestTimeout(SnipixError):
     title = "The body didn't arrive in time"
 
 
+class RateLimited(SnipixError):
+    """RFC 6585, section 4: the client has sent too many requests of a kind."""
+
+    status = 429
+    code = "rate-limited"
+    title = "Too many requests"
+
+    def __init__(self, detail: str, *, policy: str, retry_after: int) -> None:
+        """`policy` is what the RateLimit fields call the limit; `retry_after` is in seconds."""
+        super().__init__(detail, **{"violated-policies": [policy]})
+        self.headers = {"Retry-After": str(retry_after)}
+
+
 class DatabaseUnavailable(SnipixError):
     status = 503
     code = "database-unavailable"

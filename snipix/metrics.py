@@ -7,6 +7,8 @@ process then counts in files of its own, and an answer adds them up.
 import hmac
 import os
 import struct
+import threading
+from typing import Any
 
 if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
     # Empty means unset; prometheus_client would take it for the folder one happens to be in.
@@ -30,6 +32,12 @@ from pymongo.monitoring import (
     CommandListener,
     CommandStartedEvent,
     CommandSucceededEvent,
+    ConnectionCheckedInEvent,
+    ConnectionCheckedOutEvent,
+    ConnectionCheckOutFailedEvent,
+    ConnectionClosedEvent,
+    ConnectionCreatedEvent,
+    ConnectionPoolListener,
 )
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
@@ -86,6 +94,45 @@ def _observe(event: CommandSucceededEvent | CommandFailedEvent, outcome: str) ->
     OPERATION_SECONDS.labels(event.command_name, outcome).observe(seconds)
 
 
+class PoolMetrics(ConnectionPoolListener):
+    """Count this process's connections to MongoDB: those that are open, and of these the used."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.open = self.used = 0
+
+    def connection_created(self, event: ConnectionCreatedEvent) -> None:
+        self._add(opened=1)
+
+    def connection_closed(self, event: ConnectionClosedEvent) -> None:
+        self._add(opened=-1)
+
+    def connection_checked_out(self, event: ConnectionCheckedOutEvent) -> None:
+        self._add(used=1)
+
+    def connection_checked_in(self, event: ConnectionCheckedInEvent) -> None:
+        self._add(used=-1)
+
+    def connection_check_out_failed(self, event: ConnectionCheckOutFailedEvent) -> None:
+        POOL_FAILURES.labels(event.reason).inc()
+
+    def _nothing(self, event: Any) -> None:
+        """Says nothing about how many there are."""
+
+    pool_created = pool_ready = pool_cleared = pool_closed = _nothing
+    connection_ready = connection_check_out_started = _nothing
+
+    def _add(self, *, opened: int = 0, used: int = 0) -> None:
+        with self._lock:
+            self.open += opened
+            self.used += used
+            POOL.labels("open").set(self.open)
+            POOL.labels("used").set(self.used)
+
+
+pool: PoolMetrics = PoolMetrics()
+
+
 @require_safe
 def metrics_view(request: HttpRequest) -> HttpResponse:
     """Answer all metrics, to whoever shows METRICS_TOKEN where one is set."""
@@ -119,6 +166,18 @@ def _registry() -> CollectorRegistry:
     return registry
 
 
+POOL = Gauge(
+    "snipix_pool_connections",
+    "Connections to MongoDB, and those of them that are used.",
+    ["state"],
+    multiprocess_mode="livesum",
+)
+POOL_FAILURES = Counter(
+    "snipix_pool_failures", "Requests for a connection that got none.", ["reason"]
+)
+REFUSED = Counter(
+    "snipix_refused", "Requests of clients that sent too many, by the limit they met.", ["limit"]
+)
 READ_RETRIES = Counter("snipix_read_retries", "Attempts of reads that were repeated.")
 CACHE_READS = Counter(
     "snipix_cache_reads", "Looks into the cache, by what was found.", ["part", "kind", "outcome"]

@@ -105,6 +105,7 @@ _PROBLEMS = {
     415: "The body has a media type that isn't taken here.",
     422: "The idempotency key was used for another request.",
     428: "`If-Match` is missing.",
+    429: "Too many requests: `Retry-After` says when to try again.",
 }
 
 
@@ -114,6 +115,20 @@ class Schema(AutoSchema):
     def get_operation_id(self) -> str:
         subject = type(self.view).__name__.removesuffix("ViewSet").lower()
         return f"{subject}_{getattr(self.view, 'action', '')}"
+
+    def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
+        """What the views say, and what any of them may answer."""
+        bodies: dict[str, Any] = super()._get_response_bodies(direction)
+        if not self.view.throttle_classes:
+            return bodies
+        for (status, media_type), answer in self.always().items():
+            bodies[str(status)] = self._get_response_for_code(  # type: ignore[no-untyped-call]
+                answer, str(status), (media_type,), direction
+            )
+        return bodies
+
+    def always(self) -> dict[tuple[int, str], OpenApiResponse]:
+        return problems(429)
 
     def _is_list_view(self, serializer: Any = None) -> bool:
         """Lists are answered in pages, which are objects."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from pymongo.monitoring import CommandListener
+from pymongo.monitoring import CommandListener, ConnectionPoolListener
 
 from snipix import environment as env
 from snipix import logs, metrics
@@ -36,6 +36,14 @@ PAGE_SIZE = env.integer("PAGE_SIZE", 50, at_least=1)
 PAGE_SIZE_MAX = env.integer("PAGE_SIZE_MAX", 200, at_least=1)
 BODY_TIMEOUT = env.seconds("BODY_TIMEOUT", 10, at_least=1)
 REQUEST_DEADLINE = env.seconds("REQUEST_DEADLINE", 20, at_least=1)
+LIMITS = {
+    "reads": env.integer("READS_PER_MINUTE", 6_000),
+    "changes": env.integer("CHANGES_PER_MINUTE", 1_200),
+    "uploads": env.integer("UPLOADS_PER_MINUTE", 30),
+    "guesses": env.integer("GUESSES_PER_MINUTE", 60),
+}
+STOP_DELAY = env.seconds("STOP_DELAY", 5)
+SNIPIX_COMMIT = env.text("SNIPIX_COMMIT")
 SLOW_OPERATION_MS = env.integer("SLOW_OPERATION_MS", 200, at_least=1)
 TRASH_RETENTION_DAYS = env.integer("TRASH_RETENTION_DAYS", 30, at_least=1, at_most=20_000)
 AUDIT_RETENTION_DAYS = env.integer("AUDIT_RETENTION_DAYS", 365, at_least=1, at_most=20_000)
@@ -58,9 +66,10 @@ MONGODB_MAX_POOL_SIZE = env.integer("MONGODB_MAX_POOL_SIZE", 20, at_least=1)
 MONGODB_TIMEOUT = env.seconds("MONGODB_TIMEOUT", 3, at_least=0.1)
 MONGODB_SOCKET_TIMEOUT = env.seconds("MONGODB_SOCKET_TIMEOUT", 15, at_least=0.1)
 
-_listeners: list[CommandListener] = [
+_listeners: list[CommandListener | ConnectionPoolListener] = [
     logs.OperationLog(SLOW_OPERATION_MS),
     metrics.OperationMetrics(),
+    metrics.pool,
 ]
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
@@ -175,6 +184,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
+    "snipix.limits.RateLimitMiddleware",
     "snipix.wire.GuardMiddleware",
     "snipix.wire.ETagMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -269,6 +279,7 @@ REST_FRAMEWORK = {
         ]
     ),
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["snipix.limits.ClientThrottle"],
     "DEFAULT_PARSER_CLASSES": ["snipix.wire.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["snipix.wire.JSONRenderer", "snipix.wire.BrowsableRenderer"],
     "DEFAULT_SCHEMA_CLASS": "snipix.openapi.Schema",

@@ -95,11 +95,16 @@ def _limit_waiting(request: HttpRequest) -> None:
         socket.settimeout(settings.BODY_TIMEOUT)
 
 
+def is_upload(request: HttpRequest) -> bool:
+    """Whether a file is sent, which may be larger than any other body."""
+    return request.method == "POST" and _UPLOADS.fullmatch(request.path) is not None
+
+
 def _body_error(request: HttpRequest) -> errors.SnipixError | None:
     if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
         return errors.LengthRequired("Send the body with Content-Length, not in chunks.")
     size, limit = request.headers.get("Content-Length") or "0", settings.MAX_BODY_BYTES
-    if request.method == "POST" and _UPLOADS.fullmatch(request.path):
+    if is_upload(request):
         limit += settings.MAX_VIDEO_BYTES  # of the form that it is in; nothing of it is in memory
     if size.isdigit() and int(size) > limit:
         return errors.BodyTooLarge(

@@ -104,6 +104,30 @@ end
 return 'begun'
 """)
 
+# A quota that comes back evenly, kept as one number: when all of it will be there again (the
+# Generic Cell Rate Algorithm of ITU-T I.371). Who wants many at once is given at most an eighth of
+# what there is, so that nobody holds what others lack. A full Redis can't count.
+TAKE = Script.of("""
+local wanted, quota, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local now, each = milliseconds(), window / quota
+local full_at = tonumber(redis.pcall('GET', KEYS[1])) or 0
+if full_at > now + 2 * window then
+  full_at = 0  -- what stands there is no time of ours, or the clock was set back
+end
+full_at = math.min(math.max(now, full_at), now + window)
+
+local available = math.floor((now + window - full_at) / each + 0.001)
+local granted = math.min(wanted, math.max(math.floor(available / 8), math.min(available, 1)))
+if granted > 0 then
+  full_at = full_at + granted * each
+  local kept_ms, number = math.ceil(full_at - now), string.format('%.6f', full_at)
+  if failed(redis.pcall('SET', KEYS[1], number, 'PX', kept_ms)) then
+    return {-1, 0}
+  end
+end
+return {granted, available - granted}
+""")
+
 END = Script.of("""
 local writer = ARGV[1]
 for i = 1, #KEYS, 3 do

@@ -38,6 +38,13 @@ class Look(NamedTuple):
     """Seconds since a hit was filled."""
 
 
+class Taken(NamedTuple):
+    """Of a quota: how many were taken, and how many are left."""
+
+    granted: int
+    left: int
+
+
 class Server:
     """The Redis of one process. Without a REDIS_URL it is as if it were never reached.
 
@@ -121,6 +128,17 @@ class Server:
 
         return self._call("set", work, False)
 
+    # --- Counts ----------------------------------------------------------------------------------
+
+    def take(self, key: str, wanted: int, quota: int, seconds: float) -> Taken | None:
+        """Take so many of a quota, at most, that comes back evenly within so many seconds.
+
+        What is taken by all processes together is never more. None where Redis can't count.
+        """
+        arguments = (wanted, quota, _milliseconds(seconds))
+        taken = self._call("take", lambda: self._take(key, *arguments), None)
+        return taken if taken and taken.granted >= 0 else None
+
     # --- The steps themselves --------------------------------------------------------------------
 
     def _look(self, name: Name, seconds: float) -> Look:
@@ -128,6 +146,10 @@ class Server:
         token = f"{random.getrandbits(64):x}"  # told from others, not kept from them
         found = self._run(scripts.LOOK, [name], ttl, token, lease)
         return Look(found[0].decode(), found[1], (found[2] if len(found) > 2 else 0) / 1000)
+
+    def _take(self, key: str, *arguments: int) -> Taken:
+        place = self._connect().client.make_key(f"limit:{key}")
+        return Taken(*scripts.TAKE.run(self._client(), [place], *arguments))
 
     def _void(self, names: Collection[Name]) -> None:
         keys = list(

@@ -132,6 +132,9 @@ class OlderSchema(openapi.Schema):
     def get_tags(self) -> list[str]:
         return [TAG]
 
+    def always(self) -> dict[tuple[int, str], OpenApiResponse]:
+        return {(429, wire.JSON): failures(429)[429]}
+
 
 class OlderPath(APIView):
     """What all views of the older paths share; other view classes may follow it as bases."""

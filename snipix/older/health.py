@@ -66,6 +66,7 @@ class OlderHealthViewSet(OlderPath, ViewSet):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
+    throttle_classes = ()
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Render at once: below `/health` no handler of Django's does (`ProbeMiddleware`)."""
