@@ -11,6 +11,7 @@ import shutil
 import socket
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ from gunicorn.glogging import Logger as GunicornLogger  # noqa: E402
 from prometheus_client.multiprocess import mark_process_dead  # noqa: E402
 
 from snipix import environment, logs, settings  # noqa: E402
+from snipix.worker import Worker  # noqa: E402
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("snipix.start")
 _loaded = time.perf_counter()
@@ -65,11 +67,15 @@ class Logger(GunicornLogger):
 
 _port = environment.integer("SNIPIX_PORT", 8000)
 bind = environment.text("WEB_BIND", f"127.0.0.1:{_port}")
-worker_class = "gthread"
+worker_class = Worker
+Worker.stop_delay = settings.STOP_DELAY
 workers = settings.WEB_CONCURRENCY
 threads = settings.WEB_THREADS
 timeout = int(settings.REQUEST_DEADLINE) + 10
-graceful_timeout = int(settings.REQUEST_DEADLINE) + 5
+# As long as a change may take: what runs longer (a download) is cut off then.
+graceful_timeout = 5 + int(
+    settings.STOP_DELAY + settings.REQUEST_DEADLINE + settings.MONGODB_SOCKET_TIMEOUT
+)
 keepalive = 65  # longer than the 60 s after which load balancers usually drop an idle connection
 limit_request_line = 4094
 limit_request_fields = 60
@@ -112,6 +118,22 @@ def post_worker_init(worker: Any) -> None:
     _reach_database()
 
 
+def worker_exit(server: Any, worker: Any) -> None:
+    """Close what is open to MongoDB, now that everything is answered.
+
+    What the cache owes is tried once more later, as in every process that ends (`snipix.cache`).
+    """
+    if worker.pid != os.getpid():  # the master, told of a worker that was gone already
+        return
+    began = time.perf_counter()
+    if "django_mongodb_backend.base" in sys.modules:
+        from django.db import connections
+
+        for connection in connections.all(initialized_only=True):
+            connection.close_pool()  # type: ignore[attr-defined]
+    _step("stopped", began)
+
+
 def child_exit(server: Any, worker: Any) -> None:
     """Forget what only a living process has."""
     mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
@@ -138,7 +160,7 @@ def _check_settings(*, is_first: bool) -> None:
 
 
 def _reach_database() -> None:
-    """Wait for MongoDB a moment, no longer: without it, cached reads and clear refusals."""
+    """Wait for MongoDB a moment; after that, serve cached reads and clear refusals meanwhile."""
     from django.db import Error
     from pymongo.errors import PyMongoError
 
@@ -153,9 +175,32 @@ def _reach_database() -> None:
         sys.exit(_WORKER_BOOT_ERROR)
     except (PyMongoError, Error) as error:
         _log.warning("database not reached yet", error=type(error.__cause__ or error).__name__)
+        threading.Thread(target=_await_database, args=(began,), daemon=True).start()
     else:
-        _step("database reached", began)
-        _end_abandoned_transactions()
+        _begin_with_database(began)
+
+
+def _await_database(began: float) -> None:
+    """In a thread of its own, do what couldn't be done at the start, once MongoDB is there."""
+    from django.db import Error
+    from pymongo.errors import PyMongoError
+
+    from snipix import health
+
+    try:
+        health.await_database()
+    except health.StandaloneServer as error:
+        _log.critical(str(error))
+        os._exit(_WORKER_BOOT_ERROR)  # nothing was served: it was never ready
+    except (PyMongoError, Error) as error:
+        _log.error("database refuses us", error=type(error.__cause__ or error).__name__)
+    else:
+        _begin_with_database(began)
+
+
+def _begin_with_database(began: float) -> None:
+    _step("database reached", began)
+    _end_abandoned_transactions()
 
 
 def _end_abandoned_transactions() -> None:

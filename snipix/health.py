@@ -1,9 +1,11 @@
-"""Health: whether the process lives, and whether it can serve.
+"""Health: whether the process lives, whether it can serve, and how it is.
 
 Answers hold one word per check, for everyone to read: no addresses, versions or drivers' messages.
+What administrators read besides is in `snipix.condition`.
 """
 
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any
 
 import pymongo
@@ -16,12 +18,19 @@ from django.urls import Resolver404, resolve
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from pymongo.errors import PyMongoError
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from snipix import cache, releases
+from snipix import cache, condition, releases, stopping
 from snipix.logs import PROBES
+from snipix.mongo import is_away
 
 PING_SECONDS = 2.0
+LONGEST_PAUSE = 5.0
+"""Seconds between two attempts to reach a database that isn't there yet."""
 RETRY_AFTER_SECONDS = 5
+RETRY_LATER = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+NEEDED = ("database", "transactions", "migrations")
+"""Without any of these no request can be served."""
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 _proven: set[str] = set()
 """What was true once stays true as long as this process runs."""
@@ -62,15 +71,47 @@ def live(request: HttpRequest) -> JsonResponse:
 def ready(request: HttpRequest) -> JsonResponse:
     """Answer whether requests can be served: 200, or 503 with Retry-After.
 
-    Without Redis everything works, only slower: its state is told and changes nothing.
+    What only makes Snipix slower, or keeps videos out, is told and changes nothing.
     """
+    checks = look()
+    status = {"unhealthy": "unavailable", "stopping": "stopping"}.get(sum_up(checks), "ready")
+    if status == "ready":
+        return JsonResponse({"status": status, "checks": checks})
+    if status != "stopping":
+        _log.warning("not ready", **checks)
+    answer = {"status": status, "checks": checks}
+    return JsonResponse(answer, status=503, headers=RETRY_LATER)
+
+
+@require_safe
+@never_cache
+def report(request: HttpRequest) -> JsonResponse:
+    """Answer how Snipix is: a word for everyone, and for administrators what was looked at."""
+    checks = look()
+    answer: dict[str, Any] = {"status": sum_up(checks)}
+    if condition.is_for(request, is_database_there=checks.get("database") == "ok"):
+        answer |= {"checks": checks, **condition.details(checks)}
+    if answer["status"] in ("healthy", "degraded"):
+        return JsonResponse(answer)
+    return JsonResponse(answer, status=503, headers=RETRY_LATER)
+
+
+def look() -> dict[str, str]:
+    """A word for each thing that Snipix needs, or is better with."""
+    if stopping.is_told():
+        return {"server": "stopping"}
     needed = _database_checks()
-    checks = needed | {"redis": _redis()}
-    if all(state == "ok" for state in needed.values()):
-        return JsonResponse({"status": "ready", "checks": checks})
-    _log.warning("not ready", **checks)
-    answer = {"status": "unavailable", "checks": checks}
-    return JsonResponse(answer, status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+    indexes = condition.index_state() if needed["database"] == "ok" else "unknown"
+    return needed | {"indexes": indexes, "redis": _redis(), "disk": condition.disk_state()}
+
+
+def sum_up(checks: Mapping[str, str]) -> str:
+    """One word for all: healthy, degraded (everything is served), unhealthy or stopping."""
+    if "server" in checks:
+        return "stopping"
+    if any(checks[name] != "ok" for name in NEEDED):
+        return "unhealthy"
+    return "healthy" if set(checks.values()) <= {"ok", "not configured"} else "degraded"
 
 
 def reach_database() -> None:
@@ -78,6 +119,22 @@ def reach_database() -> None:
     with pymongo.timeout(PING_SECONDS):
         connection.ensure_connection()
         check_server(connection.connection)
+
+
+def await_database(seconds: float = inf, tell: Callable[[], None] = lambda: None) -> None:
+    """Say hello until MongoDB is there, with exponential backoff and jitter; `tell` of each pause.
+
+    Raises what `reach_database` does, if it isn't within so many seconds, or refuses us.
+    """
+    for attempt in Retrying(
+        retry=retry_if_exception(is_away),
+        wait=wait_random_exponential(multiplier=0.25, max=LONGEST_PAUSE),
+        stop=stop_after_delay(seconds),
+        before_sleep=lambda _: tell(),
+        reraise=True,
+    ):
+        with attempt:
+            reach_database()
 
 
 def check_server(client: pymongo.MongoClient[Any]) -> None:
@@ -97,7 +154,7 @@ def _has_transactions(hello: Mapping[str, Any]) -> bool:
 
 
 def _database_checks() -> dict[str, str]:
-    checks = dict.fromkeys(("database", "transactions", "migrations"), "unknown")
+    checks = dict.fromkeys(NEEDED, "unknown")
     checks["database"] = "unreachable"
     try:
         with pymongo.timeout(PING_SECONDS):

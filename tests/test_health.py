@@ -8,22 +8,28 @@ import os
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from pymongo import MongoClient
 
-from snipix import health, local
+import snipix
+from snipix import condition, health, indexes, local, logs, stopping
+from snipix.accounts import Token
 from snipix.local.processes import ROOT, wait_until
 from snipix.local.servers import free_port
+from snipix.mongo import connection as mongo
 from tests.watched import WatchedWeb, web
 
 OK = {"database": "ok", "transactions": "ok", "migrations": "ok"}
+WELL = {**OK, "indexes": "ok", "disk": "ok"}
 
 
 class Standalone(local.Mongo):
@@ -78,7 +84,7 @@ def test_it_is_ready_when_all_is_there(client: Client) -> None:
 
     redis = "ok" if django_settings.REDIS_URL else "not configured"
     assert response.status_code == 200
-    assert response.json() == {"status": "ready", "checks": {**OK, "redis": redis}}
+    assert response.json() == {"status": "ready", "checks": {**WELL, "redis": redis}}
     assert "no-store" in response["Cache-Control"]
 
 
@@ -124,6 +130,9 @@ def test_it_is_ready_again_by_itself_after_the_database_was_killed(tmp_path: Pat
             assert int(headers["Retry-After"]) > 0
             assert json.loads(body)["status"] == "unavailable"
             assert json.loads(body)["checks"]["database"] == "unreachable"
+            status, headers, word = running.get("/health/")
+            assert (status, json.loads(word)) == (503, {"status": "unhealthy"})
+            assert int(headers["Retry-After"]) > 0
             for detail in (str(mongo.port), "127.0.0.1", "Timeout", "Error", "pymongo"):
                 assert detail not in body.decode()
             assert running.get("/health/live")[0] == 200
@@ -150,7 +159,8 @@ def test_without_redis_it_is_ready_all_the_same(tmp_path: Path) -> None:
         "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
     }
     with web(tmp_path, **env) as running:
-        assert _ready(running) == (200, {**OK, "redis": "unreachable"})
+        assert _ready(running) == (200, {**WELL, "redis": "unreachable"})
+        assert json.loads(running.get("/health/")[2]) == {"status": "degraded"}
 
 
 @pytest.mark.usefixtures("db")
@@ -158,6 +168,145 @@ def test_a_cache_of_the_process_is_said_to_be_no_redis(client: Client, settings:
     settings.REDIS_URL = ""
 
     assert client.get("/health/ready").json()["checks"]["redis"] == "not configured"
+
+
+# --- How it is, for everyone and for administrators ------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def _looks_at_indexes_anew() -> None:
+    condition._missing_indexes.cache_clear()
+
+
+@pytest.fixture
+def everyone(client: Client, settings: Any) -> Client:
+    settings.MAX_VIDEO_BYTES = 1  # so that there is room enough, whatever machine this is
+    return client
+
+
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize("path", ["/health", "/health/"])
+def test_everyone_is_told_one_word(everyone: Client, path: str) -> None:
+    response = everyone.get(path)
+
+    assert (response.status_code, response.json()) == (200, {"status": "healthy"})
+    assert "no-store" in response["Cache-Control"]
+
+
+def test_who_has_entered_the_admin_site_is_told_more(everyone: Client, root: User) -> None:
+    everyone.force_login(root)
+    told = everyone.get("/health/").json()
+
+    assert (told["status"], told["checks"] | WELL) == ("healthy", told["checks"])
+    details = told["details"]
+    assert details["snipix"] == {"version": snipix.__version__, "commit": None}
+    assert details["database"]["write_concern"] == {"w": "majority", "j": True}
+    assert details["database"]["read_concern"] == {"level": "majority"}
+    assert 0 < details["database"]["latency_ms"] < 2000
+    assert 1 <= details["pool"]["open"] <= details["pool"]["most"]
+    assert details["indexes"] == {"missing": []}
+    assert 0 < details["disk"]["free_bytes"] <= details["disk"]["total_bytes"]
+
+
+def test_an_administrators_token_is_one_with_accounts_only(
+    everyone: Client, root: User, settings: Any
+) -> None:
+    headers = {"Authorization": f"Bearer {Token.issue(root)}"}
+    assert everyone.get("/health/", headers=headers).json() == {"status": "healthy"}
+
+    settings.SNIPIX_AUTH = "accounts"
+    settings.SNIPIX_COMMIT = "4f2c"
+    told = everyone.get("/health/", headers=headers).json()
+    assert told["details"]["snipix"]["commit"] == "4f2c"
+
+
+def test_others_are_told_no_more_than_strangers(
+    everyone: Client, alice: User, settings: Any
+) -> None:
+    settings.SNIPIX_AUTH = "accounts"
+    for secret in (Token.issue(alice), "wrong", ""):
+        response = everyone.get("/health/", headers={"Authorization": f"Bearer {secret}"})
+        assert (response.status_code, response.json()) == (200, {"status": "healthy"})
+
+    everyone.force_login(alice)
+    assert everyone.get("/health/").json() == {"status": "healthy"}
+    everyone.cookies[settings.SESSION_COOKIE_NAME] = "made-up"
+    assert everyone.get("/health/").json() == {"status": "healthy"}
+
+
+def test_an_index_that_is_missing_is_told_by_name(everyone: Client, root: User) -> None:
+    everyone.force_login(root)
+    audit = mongo.database["audit_entries"]
+    try:
+        audit.drop_index("createdAt_1")
+        audit.create_index("createdAt", name="createdAt_1")  # there, but nothing ends by it
+        told = everyone.get("/health/").json()
+        ready = everyone.get("/health/ready")
+    finally:
+        audit.drop_index("createdAt_1")
+        list(indexes.ensure())
+
+    assert (told["status"], told["checks"]["indexes"]) == ("degraded", "missing")
+    assert told["details"]["indexes"]["missing"] == ["audit_entries.createdAt_1"]
+    assert (ready.status_code, ready.json()["checks"]["indexes"]) == (200, "missing")
+
+
+@pytest.mark.usefixtures("db")
+def test_indexes_are_looked_at_once_a_minute(everyone: Client) -> None:
+    everyone.get("/health/ready")
+    with logs.tallied() as tally:
+        assert condition.index_state() == "ok"
+
+    assert tally.operations == 0
+
+
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize(("reserve", "video", "state"), [(2**62, 1, "full"), (1, 2**62, "low")])
+def test_a_full_disk_is_told_and_keeps_nobody_from_reading(
+    client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch, reserve: int, video: int,
+    state: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(condition, "RESERVE_BYTES", reserve)
+    settings.MAX_VIDEO_BYTES = video
+
+    ready = client.get("/health/ready")
+    assert (ready.status_code, ready.json()["checks"]["disk"]) == (200, state)
+    assert client.get("/health/").json() == {"status": "degraded"}
+    assert client.get("/api/v1/projects/").status_code == 200
+
+
+@pytest.mark.usefixtures("db")
+def test_a_folder_for_videos_that_isnt_there_yet_is_no_trouble(
+    everyone: Client, settings: Any, tmp_path: Path
+) -> None:
+    settings.MEDIA_ROOT = str(tmp_path / "not" / "yet")
+
+    assert everyone.get("/health/").json() == {"status": "healthy"}
+    assert not (tmp_path / "not").exists()
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    assert project["version"] == snipix.__version__
+
+
+def test_a_process_that_ends_says_so_and_asks_nobody(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stopping, "_is_told", True)
+
+    ready = client.get("/health/ready")  # without a mark, pytest refuses the database
+    assert ready.status_code == 503
+    assert ready.json() == {"status": "stopping", "checks": {"server": "stopping"}}
+    assert int(ready["Retry-After"]) > 0
+    assert client.get("/health/").json() == {"status": "stopping"}
+    assert client.get("/health/").status_code == 503
+    assert client.get("/health/readiness").status_code == 503
+    assert client.get("/health/live").status_code == 200
+
+
+# --- Servers without transactions ------------------------------------------------------------
 
 
 def test_a_server_without_transactions_is_refused_with_an_explanation(

@@ -325,9 +325,10 @@ class Web(Server):
     def __init__(
         self, data_dir: Path, *, port: int | None = None, env: Mapping[str, str], workers: int = 2
     ) -> None:
-        # What gunicorn leaves behind when it is killed stays in the data folder.
+        # What gunicorn leaves behind when it is killed stays in the data folder. There is no load
+        # balancer that would have to notice that it stops.
         place = {"PROMETHEUS_MULTIPROC_DIR": str(data_dir.resolve() / "metrics")}
-        super().__init__(data_dir, port=port, env={**place, **env})
+        super().__init__(data_dir, port=port, env={"STOP_DELAY": "0", **place, **env})
         self.workers = workers
 
     @property

@@ -1,6 +1,6 @@
 """`/`, `/test`, `/health…` and `/performance…`: whether Snipix is there, for everybody to ask."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from django.conf import settings
@@ -37,6 +37,14 @@ class Health(msgspec.Struct):
     checks: dict[str, str] = {}
 
 
+class Report(msgspec.Struct, omit_defaults=True):
+    """How Snipix is; all but the status is for administrators."""
+
+    status: Literal["healthy", "degraded", "unhealthy", "stopping"]
+    checks: dict[str, str] = {}
+    details: dict[str, dict[str, Any]] = {}
+
+
 class Measuring(msgspec.Struct):
     """Where the numbers are, in the format of Prometheus."""
 
@@ -48,7 +56,7 @@ class NotReady(errors.SnipixError):
     status = 503
     code = "not-ready"
     title = "Requests can't be served at the moment"
-    headers = {"Retry-After": str(health.RETRY_AFTER_SECONDS)}
+    headers = health.RETRY_LATER
 
 
 class MeasuringGoesOn(errors.SnipixError):
@@ -94,10 +102,14 @@ class OlderHealthViewSet(OlderPath, ViewSet):
         """The same, whatever is sent."""
         return self.test(request)
 
-    @extend_schema(responses={200: openapi.struct(Health)})
+    @extend_schema(responses=dict.fromkeys((200, 503), openapi.struct(Report)))
     def healthy(self, request: Request) -> HttpResponse:
-        """Answer that the process runs."""
-        return Response({"status": "healthy"})
+        """Answer how Snipix is: a word for everyone, and for administrators what was looked at.
+
+        healthy; degraded, if all is served, but slower, or without room for videos; with 503
+        unhealthy, or stopping.
+        """
+        return health.report(request._request)
 
     @extend_schema(parameters=_name(*ALIVE, *CHECKED), responses={200: answers(Health)})
     def told(self, request: Request, name: str) -> HttpResponse:
