@@ -118,10 +118,11 @@ def readiness(running: WatchedWeb) -> str:
 
 
 def answered(sock: socket.socket) -> bytes:
-    """All that comes until the other side closes."""
+    """All that comes until the other side closes; then this one does, as clients do."""
     parts = []
-    while part := sock.recv(65_536):
-        parts.append(part)
+    with sock:
+        while part := sock.recv(65_536):
+            parts.append(part)
     return b"".join(parts)
 
 

@@ -4,6 +4,7 @@ import signal
 from collections.abc import Callable
 from random import Random
 
+from snipix import local
 from snipix.demo.stage import Stage
 from snipix.local import processes
 from snipix.local.processes import Process
@@ -11,9 +12,13 @@ from snipix.local.processes import Process
 
 def workers(stage: Stage) -> list[Process]:
     """The processes that answer requests now, without the master that starts them."""
-    master = stage.web.process
+    return workers_of(stage.web)
+
+
+def workers_of(web: local.Web) -> list[Process]:
+    master = web.process
     assert master is not None
-    found = processes.started_for(stage.folder)
+    found = processes.started_for(web.data_dir)
     return [p for p in found if p.group == master.pid and p.pid != master.pid]
 
 
