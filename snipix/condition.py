@@ -23,6 +23,7 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
 import snipix
+from media.storage import RESERVE_BYTES
 from snipix import cache, indexes, metrics
 from snipix.accounts import TokenAuthentication
 from snipix.errors import SnipixError
@@ -30,8 +31,6 @@ from snipix.mongo import connection as mongo
 
 INDEXES_SECONDS = 60
 """For how long what was found of the indexes is told again: it takes a command a collection."""
-RESERVE_BYTES = 64 * 2**20
-"""What uploads leave free: with less, the disk counts as full."""
 PING_SECONDS = 2.0
 
 
