@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from django.conf import settings
@@ -149,12 +148,11 @@ class Server:
 
     def _take(self, key: str, *arguments: int) -> Taken:
         place = self._connect().client.make_key(f"limit:{key}")
-        return Taken(*scripts.TAKE.run(self._client(), [place], *arguments))
+        return Taken(*scripts.TAKE.run(self._execute, [place], *arguments))
 
     def _void(self, names: Collection[Name]) -> None:
-        keys = list(
-            self._keys(names, ("record", "lease"))
-        )  # not the marks: those are their writers'
+        # Not the marks: those are their writers'.
+        keys = list(self._keys(names, ("record", "lease")))
         for start in range(0, len(keys), _AT_ONCE):
             self._client().delete(*keys[start : start + _AT_ONCE])
 
@@ -164,8 +162,10 @@ class Server:
         self._look(_PROBE, ttl_seconds(_PROBE.kind))
 
     def _run(self, script: scripts.Script, names: Sequence[Name], *arguments: Any) -> Any:
-        execute = partial(self._connections.execute, self._client().connection_pool)
-        return script.run(execute, list(self._keys(names)), *arguments)
+        return script.run(self._execute, list(self._keys(names)), *arguments)
+
+    def _execute(self, *command: Any) -> Any:
+        return self._connections.execute(self._client().connection_pool, *command)
 
     def _client(self) -> Any:
         return self._connect().client.get_client(write=True)
