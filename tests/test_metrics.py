@@ -20,7 +20,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.parser import text_string_to_metric_families
 from pymongo import MongoClient
-from pymongo.errors import DuplicateKeyError, OperationFailure
+from pymongo.errors import DuplicateKeyError, OperationFailure, WaitQueueTimeoutError
 
 from snipix import metrics
 from snipix.local.processes import ROOT, wait_until
@@ -104,6 +104,39 @@ def test_operations_are_counted_by_how_they_ended(clips: Any) -> None:
 
     after = [_operations(*outcome) for outcome in outcomes]
     assert [new - old for new, old in zip(after, before, strict=True)] == [1, 1, 1, 1]
+
+
+def test_connections_are_counted_and_how_many_of_them_are_used() -> None:
+    pool, seen = metrics.PoolMetrics(), []
+
+    class Watch(metrics.OperationMetrics):
+        def started(self, event: Any) -> None:
+            seen.append((pool.open, pool.used))
+
+    uri = connection.settings_dict["HOST"]
+    with MongoClient[dict[str, Any]](uri, event_listeners=[pool, Watch()]) as mongo:
+        mongo.admin.command("ping")
+        assert (pool.open, pool.used) == (1, 0)
+
+    assert seen[0] == (1, 1)
+    assert pool.open == 0
+
+
+def test_a_pool_that_is_used_up_is_counted() -> None:
+    pool = metrics.PoolMetrics()
+    failures = {"reason": "timeout"}
+    before = REGISTRY.get_sample_value("snipix_pool_failures_total", failures) or 0
+
+    uri = connection.settings_dict["HOST"]
+    options: dict[str, Any] = {"maxPoolSize": 1, "waitQueueTimeoutMS": 100}
+    with MongoClient[dict[str, Any]](uri, event_listeners=[pool], **options) as mongo:
+        mongo.admin.command("ping")
+        [server] = mongo._topology._servers.values()
+        with server.pool.checkout(), pytest.raises(WaitQueueTimeoutError):
+            mongo.admin.command("ping")
+
+    after = REGISTRY.get_sample_value("snipix_pool_failures_total", failures)
+    assert after == before + 1
 
 
 def test_savers_that_meet_count_as_conflicts(clips: Any) -> None:
