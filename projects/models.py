@@ -202,15 +202,17 @@ class Project(Document):
         from projects import purging
 
         gone = history.change(lambda: purging.begin(self, actor=actor))
-        if gone:
-            purging.finish(self.pk)
-        return gone
+        if gone is None:
+            return {}
+        purging.finish(self.pk, gone)
+        return dict(gone)
 
     def mark(self) -> None:
-        """Begin to destroy it, within a change: from now on nobody finds it, or brings it back."""
-        cache.current.also(*self.records)
-        self.purging_at = now()
-        self._update_if({}, {"purgingAt": self.purging_at, "readers": [], "keys": []})
+        """Mark it as being destroyed, within a change: nobody finds it, or brings it back."""
+        self.purging_at = self.purging_at or now()
+        self._update_if(
+            {}, {"purgingAt": self.purging_at, "heldAt": now(), "readers": [], "keys": []}
+        )
 
     def right_of(self, user_id: str) -> Right:
         """What one of its readers may do with it."""

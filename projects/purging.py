@@ -1,12 +1,13 @@
 """How a project is destroyed for ever, with all that belongs to it, however much that is.
 
-First it is marked, in one change with its audit entry: from then on it exists for nobody, and
-nothing brings it back. Then what belongs to it goes, some hundred documents at a time, each time in
-a change that holds the project's own document; this goes with the last of them, and after it the
-media. Whoever finds a marked project may go on: an interrupted purge is finished by the next one,
-and of two that run at once neither can remove what belongs to a later project of the same id.
+A batch of documents goes in each change, and the project's own document goes with the last; after
+it the media. Where one batch isn't enough, the first change marks the project: from then on it
+exists for nobody, and nothing brings it back. Whoever finds a marked project goes on, so that an
+interrupted purge is finished by the next one. Each batch holds the project's document: of two
+purges that run at once, neither can remove what belongs to a later project of the same id.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from pymongo import ASCENDING
 from pymongo.errors import PyMongoError
 
 from projects.models import Project
-from snipix import audit, errors, history, resilience
+from snipix import audit, cache, errors, history, resilience
 from snipix.accounts import SYSTEM, Actor
 from snipix.idempotency import KeptAnswer
 from snipix.mongo import connection, one
@@ -36,46 +37,56 @@ class Purged(NamedTuple):
     """A project that is gone: how many documents of each collection, and how many files."""
 
     project_id: str
-    documents: dict[str, int]
+    documents: Counter[str]
     files: int
+
+
+def count(project: Project) -> dict[str, int]:
+    """How many documents of each collection would go with a project."""
+    return {model._meta.db_table: _count(model, project) for model in _belonging()}
 
 
 def begin(
     project: Project, *, actor: Actor, deleted_until: datetime | None = None
-) -> dict[str, int]:
-    """Mark what is in the trash, within a change; one that is marked already stays so.
+) -> Counter[str] | None:
+    """Remove the first batch of what is in the trash, and mark what is left; within a change.
 
-    Returns how many documents of each collection will be gone: none, if it was restored or purged
+    Returns how many documents of each collection went: None, if it was restored or purged
     meanwhile, or deleted (again) later than `deleted_until`.
     """
     current = one(Project.everything.trashed().filter(pk=project.pk))
     if current is None or (deleted_until and current.deleted_at > deleted_until):
-        return {}
+        return None
     if not current.is_going:
-        current.mark()
+        cache.current.also(*current.records)
         id = resilience.record_id()
         audit.record(id, current, "purge", actor, from_version=current.version)
-    return {model._meta.db_table: _count(model, current) for model in _belonging()}
+    return _remove_some(current)
 
 
-def finish(key: ObjectId) -> int:
-    """Remove a marked project, and what is left of all that belongs to it. Returns how many files.
+def finish(key: ObjectId, gone: Counter[str]) -> int:
+    """Remove what is left of a project, adding to what is gone already. Returns how many files.
 
     Within a change the media stay, since it may be undone: `sweep_media` finds them.
     """
     from media import storage
 
-    while history.change(lambda: _remove_some(key)):
-        pass
+    while not gone[Project._meta.db_table]:
+        if not (batch := history.change(lambda: _remove_more(key))):
+            break  # somebody else has finished it
+        gone.update(batch)
     return 0 if resilience.is_running() else storage.remove_all(str(key))
 
 
-def finish_if_begun(project_id: str) -> None:
-    """Go on with a purge that was begun; what fails is left to the next run of `purge_deleted`."""
+def finish_begun(key: ObjectId) -> None:
+    """Finish a purge whose first change was committed, or taken back by a dry run.
+
+    What fails is left to the next run of `purge_deleted`, or of `sweep_media`.
+    """
     try:
-        project = one(Project.everything.trashed().filter(project_id=project_id))
-        if project and project.is_going:
-            finish(project.pk)
+        project = one(Project.everything.filter(pk=key))
+        if project is None or project.is_going:
+            finish(key, Counter())
     except (errors.SnipixError, DatabaseError, PyMongoError, OSError) as error:
         _log.warning("purge not finished", error=type(error.__cause__ or error).__name__)
 
@@ -104,8 +115,9 @@ def purge_deleted(until: datetime, *, actor: Actor = SYSTEM) -> Iterator[Purged]
 
 def _purge(project: Project, actor: Actor, deleted_until: datetime | None) -> Iterator[Purged]:
     gone = history.change(lambda: begin(project, actor=actor, deleted_until=deleted_until))
-    if gone:
-        yield Purged(project.project_id, gone, finish(project.pk))
+    if gone is not None:
+        files = finish(project.pk, gone)
+        yield Purged(project.project_id, gone, files)
 
 
 _INTERRUPTED = {"isDeleted": True, "purgingAt": {"$gt": datetime(1970, 1, 1)}}
@@ -129,21 +141,26 @@ def _projects() -> Any:
 # --- Removing
 
 
-@wrap_database_errors
-def _remove_some(key: ObjectId) -> bool:
-    """Remove a batch; with the last, the project itself. Returns whether there is more."""
+def _remove_more(key: ObjectId) -> Counter[str]:
+    """Remove a batch of a marked project, within a change; nothing of one that is gone."""
     project = one(Project.everything.trashed().filter(pk=key))
-    if project is None or not project.is_going:
-        return False  # somebody else has finished it
-    project.hold()
-    left = BATCH
+    return _remove_some(project) if project and project.is_going else Counter()
+
+
+@wrap_database_errors
+def _remove_some(project: Project) -> Counter[str]:
+    """Remove a batch; with the last the project itself, which otherwise is marked."""
+    gone, left = Counter[str](), BATCH
     for model in _belonging():
         if model is not Project:
-            left -= _remove(model, project, left)
+            removed = _remove(model, project, left)
+            gone[model._meta.db_table] = removed
+            left -= removed
         if left <= 0:
-            return True
-    Project.everything.filter(pk=key).erase()
-    return False
+            project.mark()
+            return gone
+    gone[Project._meta.db_table] = Project.everything.filter(pk=project.pk).erase()
+    return gone
 
 
 def _remove(model: type[models.Model], project: Project, limit: int) -> int:
@@ -161,9 +178,11 @@ def _count(model: type[models.Model], project: Project) -> int:
 
 
 def _of(model: type[models.Model], project: Project) -> dict[str, Any]:
-    """What belongs to a project, but for what the purge itself is answered."""
+    """What belongs to a project, but for what a purge that was begun is answered."""
     match: dict[str, Any] = {"projectId": project.project_id}
-    return match | ({"createdAt": {"$lt": project.purging_at}} if model is KeptAnswer else {})
+    if model is KeptAnswer and project.purging_at:
+        match["createdAt"] = {"$lt": project.purging_at}
+    return match
 
 
 def _belonging() -> Iterator[type[models.Model]]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from bson import ObjectId
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -161,10 +162,15 @@ class ProjectViewSet(CurrentViewSet):
             project = one(Project.everything.trashed().filter(project_id=project_id))
             if project is None:
                 raise errors.NotFound(f"There is no project {project_id!r} in the trash.")
-            return Answer(wire.encode(Purged(purging.begin(project, actor=self.actor))))
+            gone = purging.count(project)
+            purging.begin(project, actor=self.actor)
+            begun.append(project.pk)
+            return Answer(wire.encode(Purged(gone)))
 
+        begun: list[ObjectId] = []
         response = self.answer_change(project_id, work)
-        purging.finish_if_begun(project_id)
+        for key in begun[-1:]:
+            purging.finish_begun(key)
         return response
 
     @extend_schema(

@@ -159,7 +159,7 @@ class _Story:
         return ProjectState(
             name=fake.catch_phrase(),
             user_id=self.wanted.owner,
-            description=fake.paragraph(),
+            description=fake.sentence(),
             status="archived" if self.random.random() < 0.1 else "active",
             tags=self.random.sample(_TAGS, self.random.randint(0, 3)),
             duration=round(self.random.uniform(5, 7_200), 3),
