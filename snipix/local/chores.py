@@ -38,6 +38,10 @@ class Chores:
         self._left: list[str] = []
         self._child: subprocess.Popen[bytes] | None = None
 
+    @property
+    def is_idle(self) -> bool:
+        return self._child is None
+
     def look(self) -> None:
         """Start what is due, and tell of what has failed; returns at once."""
         if self._child is not None:
@@ -56,6 +60,7 @@ class Chores:
         if self._child is not None:
             self._child.terminate()
             self._child.wait()
+            self._child = None
 
     def _start(self, command: str) -> None:
         argv = [sys.executable, "manage.py", command, "--verbosity=0"]
