@@ -168,7 +168,9 @@ def _remove(model: type[models.Model], project: Project, limit: int) -> int:
     found = collection.find(_of(model, project), {"_id": 1}, session=session).limit(limit)
     if not (keys := [each["_id"] for each in found]):
         return 0
-    return int(collection.delete_many({"_id": {"$in": keys}}, session=session).deleted_count)
+    # All by what they have in common: the embedded server finds no index for many keys.
+    match = {"_id": {"$in": keys}} if len(keys) == limit else _of(model, project)
+    return int(collection.delete_many(match, session=session).deleted_count)
 
 
 @wrap_database_errors

@@ -11,13 +11,16 @@ from django.contrib.auth.models import User
 from django.test import Client
 from rest_framework.authentication import SessionAuthentication
 
-from snipix import cache, indexes
+from snipix import (
+    cache,
+    indexes,
+    queries,  # noqa: F401 - listens to commands from the first connection on
+)
 from snipix.accounts import Token, TokenAuthentication
 from snipix.api import DocumentViewSet
 from snipix.cache import stats
 from snipix.memory import contents
 from snipix.mongo import connection
-from tests import queries  # noqa: F401 - listens to commands from the first connection on
 
 SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 KEPT = {"django_migrations", "django_content_type", "auth_permission"}

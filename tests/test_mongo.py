@@ -6,8 +6,8 @@ import pytest
 from django.db.models import Q
 
 from projects.models import Project
+from snipix.queries import recorded
 from tests.conftest import Api
-from tests.queries import recorded
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,10 @@ from msgspec.structs import replace
 
 from projects import services as project_services
 from projects.models import Project
-from snipix import history, pieces, states
+from snipix import history, pieces, queries, states
 from snipix.accounts import Actor
 from snipix.memory import Memory, contents
 from snipix.mongo import connection
-from tests import queries
 from tests.conftest import Api
 from timelines import samples, services
 from timelines.models import Timeline

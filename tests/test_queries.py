@@ -9,8 +9,8 @@ import pytest
 from django.contrib.auth.models import User
 
 from projects.listing import ORDERS
+from snipix import queries
 from snipix.mongo import connection
-from tests import queries
 from tests.conftest import Api, as_
 
 pytestmark = pytest.mark.usefixtures("accounts")
@@ -24,6 +24,7 @@ OWN = {
     "pieces",
     "transcriptions",
     "checkpoints",
+    "drafts",
 }
 
 
@@ -43,7 +44,7 @@ def check(commands: list[Mapping[str, Any]]) -> None:
     for command in commands:
         for shape in queries.shapes(command):
             if shape.collection in OWN:
-                assert shape.index, f"no index serves {shape}"
+                assert shape.served_by, f"no index serves {shape}"
 
 
 def test_an_index_serves_every_list_in_its_order(alice: User) -> None:
@@ -80,6 +81,9 @@ def _work(api: Api, bob: str) -> None:
     api("POST", f"{spoken}segments/", {"segments": said[50:]})
     api("PUT", f"{timeline}versions/1/name/", {"name": "First"})
     api("GET", f"{timeline}checkpoints/")
+    draft = {"base_etag": "", "state": {}}
+    assert api("PUT", f"{timeline}draft/", draft, x_client_id="tab").status_code == 200
+    assert api("GET", f"{timeline}drafts/").status_code == 200
     for document in (path, timeline, spoken):
         for read in ("versions/?page_size=1", "versions/1/", "versions/compare/"):
             response = api("GET", f"{document}{read}")

@@ -89,7 +89,12 @@ class Draft(models.Model):
         IndexModel(
             [("projectId", ASCENDING), ("userId", ASCENDING), ("clientId", ASCENDING)], unique=True
         ),
-        IndexModel([("projectId", ASCENDING), ("userId", ASCENDING), ("updatedAt", DESCENDING)]),
+        IndexModel(
+            [
+                *((key, ASCENDING) for key in ("projectId", "userId")),
+                *((key, DESCENDING) for key in ("updatedAt", "_id")),
+            ]
+        ),
         IndexModel(
             [("updatedAt", ASCENDING)], expireAfterSeconds=settings.DRAFT_RETENTION_DAYS * 86_400
         ),

@@ -17,9 +17,9 @@ from snipix import cache, states
 from snipix.cache import stats
 from snipix.cache.names import Name
 from snipix.local.processes import wait_until
+from snipix.queries import recorded
 from tests.cache.conftest import Redis
 from tests.conftest import Api
-from tests.queries import recorded
 from tests.watched import web
 from timelines import samples
 

@@ -8,10 +8,10 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 
+from snipix import queries
 from snipix.demo.stage import pointed_at
 from snipix.mongo import connection
 from snipix.older.urls import urlpatterns
-from tests import queries
 from tests.older.client import Older, refused
 from tests.test_queries import check
 

@@ -9,10 +9,9 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from projects.models import Project
-from snipix import history
+from snipix import history, queries
 from snipix.audit import AuditEntry
 from snipix.history import Revision
-from tests import queries
 from tests.administration import act, actions, text, url
 from tests.conftest import Api, entered
 from transcriptions import admin
@@ -191,7 +190,7 @@ def test_an_index_serves_the_lists_in_their_order(site: Client, api: Api, query:
         # Pages are skipped to, up to the MOST documents of a list.
         stages = [stage for stage in pipeline if "$skip" not in stage]
         for shape in queries.shapes({"aggregate": "transcriptions", "pipeline": stages}):
-            served_by = shape.index or "none"
+            served_by = shape.served_by or "none"
             # Not by `_id`, past whatever else there is: the trash may be all, or nearly nothing.
             assert re.search("isDeleted|projectId", served_by), f"{served_by}: {shape}"
     assert asked[1][-1] == {"$project": {"segments": 0, "speakers": 0, "metadata": 0}}
