@@ -15,6 +15,7 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import IO, Any
 
+from bson import ObjectId
 from bson.raw_bson import RawBSONDocument
 from django.conf import settings
 from pymongo import InsertOne, ReplaceOne
@@ -224,12 +225,13 @@ def restore_project(path: Path, project_id: str, *, say: Say = lambda _: None) -
     with opened(path) as archive, tempfile.SpooledTemporaryFile(_IN_MEMORY) as spool:
         proof = verifying.prove(path, archive, say)
         check_project(project_id)
-        if not _spool(archive, project_id, spool):
+        key = _spool(archive, project_id, spool)
+        if key is None:
             raise NotRestored(f"There is no project {project_id!r} in the archive.")
-        project = history.change(lambda: _insert_project(archive, project_id, spool))
         restored = Restored(connection.settings_dict["NAME"], proof.moment, projects=1)
-        own = (part for part in archive.media() if part.key == str(project.pk))
-        restored.media_files = _restore_media(own)
+        own = (part for part in archive.media() if part.key == str(key))
+        restored.media_files = _restore_media(own)  # before anything names them, as uploads do
+        history.change(lambda: _insert_project(project_id, spool))
     raw = belongings.raw(connection.database)
     found = list(belongings.read(raw, {"$eq": project_id}))
     restored.documents = len(found)
@@ -251,19 +253,18 @@ def check_project(project_id: str) -> None:
             )
 
 
-def _spool(archive: Archive, project_id: str, spool: IO[bytes]) -> int:
-    """Write what belongs to a project where it can be read again quickly. Returns how much."""
+def _spool(archive: Archive, project_id: str, spool: IO[bytes]) -> ObjectId | None:
+    """Write what belongs to a project where it is quickly read again. Returns its ObjectId."""
     names = list(belongings.kinds())
-    count = 0
-    for one in archive.stored():
-        if one.belonging.project_id == project_id:
-            number = names.index(one.belonging.collection)
-            spool.write(pack_document(number, bytes(one.belonging.document.raw)))
-            count += 1
-    return count
+    key: ObjectId | None = None
+    for (_, name, document), _ in archive.stored():
+        if document.get("projectId") == project_id and name in names:
+            spool.write(pack_document(names.index(name), bytes(document.raw)))
+            key = document["_id"] if name == Project._meta.db_table else key
+    return key
 
 
-def _insert_project(archive: Archive, project_id: str, spool: IO[bytes]) -> Project:
+def _insert_project(project_id: str, spool: IO[bytes]) -> None:
     check_project(project_id)
     names = list(belongings.kinds())
     spool.seek(0)
@@ -277,7 +278,6 @@ def _insert_project(archive: Archive, project_id: str, spool: IO[bytes]) -> Proj
     project = Project.everything.get(project_id=project_id)
     cache.current.also(*project.records)
     audit.record(resilience.record_id(), project, "restore backup", SYSTEM, from_version=0)
-    return project
 
 
 # --- Media

@@ -123,6 +123,8 @@ def _part(path: Path) -> Iterator[BinaryIO]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise NotTaken(f"Another backup is being written to {path} just now.") from None
+        if path.exists():  # since it was finished in between: what we have opened may be it
+            raise NotTaken(f"Another backup was written to {path} just now.")
         try:
             os.fchmod(file.fileno(), 0o600)
             file.truncate()

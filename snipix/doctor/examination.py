@@ -74,8 +74,10 @@ class _Look:
     # --- Reading
 
     def at(self, one: Belonging) -> None:
-        model = belongings.kinds()[one.collection]
-        if issubclass(model, Document):
+        model = belongings.kinds().get(one.collection)
+        if model is None:  # an archive may be of another release
+            self.rest[one.collection] += 1
+        elif issubclass(model, Document):
             head = _instance(model, one)
             self.heads[head.kind, head.pk] = head
         elif model is Piece:
@@ -129,6 +131,9 @@ class _Look:
         chain = self.chains.get(key)
         if chain is None:
             return self._finding("history-missing", key, f"{head.version} versions are missing")
+        if head.schema_version > head.current_schema():
+            what = f"it is of schema {head.schema_version}, and {head.current_schema()} is known"
+            return self._finding("newer-schema", key, what)
         what = f"the head is at version {head.version}, its history at {chain.version}"
         if head.version < chain.version:
             return self._finding("head-behind", key, what)
