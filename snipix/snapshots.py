@@ -27,6 +27,19 @@ def patient_client() -> Iterator[MongoClient[Any]]:
         yield client
 
 
+def sizes() -> tuple[int, int]:
+    """Bytes of the database's data, and of its indexes; some servers count them one by one."""
+    with patient_client() as client:
+        told = client[connection.settings_dict["NAME"]].command("dbStats")
+    return int(told["dataSize"]), int(told["indexSize"])
+
+
+def projects() -> int:
+    """About how many projects there are."""
+    with patient_client() as client:
+        return client[connection.settings_dict["NAME"]]["projects"].estimated_document_count()
+
+
 @contextmanager
 def moment(client: MongoClient[Any]) -> Iterator[ClientSession]:
     """A session whose reads all see what was stored at one moment, after it began.

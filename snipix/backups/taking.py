@@ -79,7 +79,7 @@ def collections() -> list[str]:
 
 def needed_bytes(*, with_media: bool) -> int:
     """About the most that an archive takes: what is in it isn't compressed better yet."""
-    stored = int(connection.database.command("dbStats")["dataSize"])
+    stored, _ = snapshots.sizes()
     media = storage.media()
     names = (f"{storage.folder_of(key)}/{file}" for key, file in (_media() if with_media else ()))
     return stored + sum(map(media.size, names))

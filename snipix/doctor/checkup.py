@@ -210,8 +210,7 @@ def orphaned_media() -> Iterator[Finding]:
 
 
 def _sizes(sizes: Sizes) -> Iterator[Finding]:
-    told = connection.database.command("dbStats")
-    sizes.data_bytes, sizes.index_bytes = int(told["dataSize"]), int(told["indexSize"])
+    sizes.data_bytes, sizes.index_bytes = snapshots.sizes()
     used = sizes.data_bytes + sizes.index_bytes
     sizes.free_tier_share = round(used / FREE_TIER_BYTES, 6)
     if _NEARLY_FULL <= sizes.free_tier_share <= 1:

@@ -22,6 +22,7 @@ from snipix.doctor.findings import Finding
 from snipix.documents import Document
 from snipix.history import Revision
 from snipix.mongo import connection, one
+from snipix.refusals import InvalidState
 
 KEPT = "mended_documents"
 _ROUNDS = 4
@@ -87,7 +88,7 @@ def _head(finding: Finding) -> bool:
 
     try:
         return history.change(work)
-    except HistoryDamaged:
+    except (HistoryDamaged, InvalidState):
         return False
 
 

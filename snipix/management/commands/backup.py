@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from projects.models import Project
+from snipix import snapshots
 from snipix.backups import taking, verifying
 from snipix.backups.archive import opened
 from snipix.backups.format import Damaged
@@ -50,7 +50,7 @@ class Command(OperatorCommand):
         found = {
             "file": str(options["file"]),
             "at_most_bytes": needed,
-            "projects": Project.everything.count(),
+            "projects": snapshots.projects(),
         }
         taking.check(options["file"], needed)
         self.report(
@@ -58,7 +58,7 @@ class Command(OperatorCommand):
         )
 
     def _take(self, options: Mapping[str, Any]) -> None:
-        shown = Progress(self.stderr, total=Project.everything.count(), what="projects")
+        shown = Progress(self.stderr, total=snapshots.projects(), what="projects")
         taken = taking.take(options["file"], with_media=options["media"], say=shown.at)
         self.report(dataclasses.asdict(taken), options, _told)
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from projects.models import Project
-from snipix import times
+from snipix import snapshots, times
 from snipix.commands import FOUND, OperatorCommand, Progress
 from snipix.doctor import mending
 from snipix.doctor.checkup import CheckUp, check_up
@@ -39,7 +38,7 @@ class Command(OperatorCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         since = times.now() - timedelta(days=options["since"]) if options["since"] else None
-        shown = Progress(self.stderr, total=Project.everything.count(), what="projects")
+        shown = Progress(self.stderr, total=snapshots.projects(), what="projects")
         found = check_up(since=since, say=shown.at)
         mended, left = mending.mend_all(found.findings) if options["fix"] else ([], found.findings)
         self.report(_reported(found, mended, left), options, _told)
