@@ -54,8 +54,10 @@ def begin(
     Returns how many documents of each collection went: None, if it was restored or purged
     meanwhile, or deleted (again) later than `deleted_until`.
     """
-    current = one(Project.everything.trashed().filter(pk=project.pk))
-    if current is None or (deleted_until and current.deleted_at > deleted_until):
+    current = one(Project.everything.filter(pk=project.pk))
+    if current is None or current.deleted_at is None:
+        return None
+    if deleted_until and current.deleted_at > deleted_until:
         return None
     if not current.is_going:
         cache.current.also(*current.records)
@@ -143,7 +145,7 @@ def _projects() -> Any:
 
 def _remove_more(key: ObjectId) -> Counter[str]:
     """Remove a batch of a marked project, within a change; nothing of one that is gone."""
-    project = one(Project.everything.trashed().filter(pk=key))
+    project = one(Project.everything.filter(pk=key))
     return _remove_some(project) if project and project.is_going else Counter()
 
 
