@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any, NamedTuple
 
 from bson import ObjectId
 from pymongo import MongoClient
+from pymongo.database import Database
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "snipix.settings")
 os.environ.setdefault("SECRET_KEY", "only-for-benchmarks")
@@ -39,7 +41,8 @@ from timelines.models import Timeline  # noqa: E402
 
 MOST = 1.2
 """Times as much memory for ten times as many projects."""
-_COLLECTIONS = ("projects", "timelines", "revisions", "audit_entries")
+COLLECTIONS = ("projects", "timelines", "revisions", "audit_entries")
+"""What such a project is stored in."""
 _AT_ONCE = 500
 _POLL_SECONDS = 0.02
 _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -57,34 +60,38 @@ def main() -> int:
     parser.add_argument("--projects", type=int, default=50_000, help="and a tenth (%(default)s)")
     parser.add_argument("--purged", type=int, default=5_000, help="likewise (%(default)s)")
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, local.Mongo(Path(folder)) as mongo:
-        measured = measure(Path(folder), mongo.uri, chosen.projects, chosen.purged)
-    return report(measured)
+    with tempfile.TemporaryDirectory() as folder:
+        return report(measure(Path(folder), chosen.projects, chosen.purged))
 
 
-def measure(folder: Path, uri: str, projects: int, purged: int) -> dict[str, list[Peak]]:
+def measure(folder: Path, projects: int, purged: int) -> dict[str, list[Peak]]:
     """The peaks of every command, for a tenth of the projects and for all."""
     found: dict[str, list[Peak]] = {}
     for count in (projects // 10, projects):
-        place = _Place(folder, uri, f"memory_{count}")
-        place.fill(count)
-        archive = str(folder / f"{count}.snipix")
-        found.setdefault("backup", []).append(place.run("backup", archive))
-        found.setdefault("backup --verify", []).append(place.run("backup", archive, "--verify"))
-        restored = f"restored_{count}"
-        found.setdefault("restore", []).append(
-            place.run("restore", archive, "--database", restored)
-        )
-        place.forget(restored)
-        found.setdefault("doctor", []).append(place.run("doctor", codes=(0, 3)))
-        place.forget(place.database)
+        with _place(folder / f"all-{count}") as place:
+            place.fill(count)
+            archive = str(place.folder / "all.snipix")
+            commands: dict[str, Sequence[str]] = {
+                "backup": ("backup", archive),
+                "backup --verify": ("backup", archive, "--verify"),
+                "restore": ("restore", archive, "--database", "restored"),
+                "doctor": ("doctor",),
+            }
+            for name, command in commands.items():
+                found.setdefault(name, []).append(place.run(*command, codes=(0, 3)))
     for count in (purged // 10, purged):
-        place = _Place(folder, uri, f"purged_{count}")
-        place.fill(count)
-        place.throw_away()
-        found.setdefault("purge_deleted", []).append(place.run("purge_deleted"))
-        place.forget(place.database)
+        with _place(folder / f"purged-{count}") as place:
+            place.fill(count)
+            place.throw_away()
+            found.setdefault("purge_deleted", []).append(place.run("purge_deleted"))
     return found
+
+
+@contextmanager
+def _place(folder: Path) -> "Iterator[_Place]":
+    folder.mkdir()
+    with local.Mongo(folder) as mongo:
+        yield _Place(folder, mongo.uri, "memory")
 
 
 def report(measured: Mapping[str, list[Peak]]) -> int:
@@ -99,11 +106,21 @@ def report(measured: Mapping[str, list[Peak]]) -> int:
     return int(any(large.mebibytes > MOST * small.mebibytes for small, large in measured.values()))
 
 
-def _make_first() -> None:
+def make_first() -> None:
+    """Make a small project, within a change."""
     project = project_services.create_project(actor=SYSTEM, project_id="film-000000", name="Film")
     timeline_services.save_timeline(
         project, Timeline.of(project), samples.timeline(1, 2), actor=SYSTEM
     )
+
+
+def multiply(database: Database[dict[str, Any]], projects: int) -> None:
+    """Make as many projects of the first one, each with a history of its own."""
+    first = {name: list(database[name].find()) for name in COLLECTIONS}
+    for start in range(1, projects, _AT_ONCE):
+        ids = [f"film-{number:06}" for number in range(start, min(start + _AT_ONCE, projects))]
+        for name, documents in first.items():
+            database[name].insert_many(_like(one, id) for id in ids for one in documents)
 
 
 def _like(document: dict[str, Any], project_id: str) -> dict[str, Any]:
@@ -121,7 +138,7 @@ class _Place:
     """A database, and what runs on it."""
 
     def __init__(self, folder: Path, uri: str, database: str) -> None:
-        self.uri, self.database = uri, database
+        self.folder, self.uri, self.database = folder, uri, database
         self.env = {
             **os.environ,
             "MONGODB_URI": uri,
@@ -137,14 +154,9 @@ class _Place:
         for command in ("migrate", "ensure_indexes"):
             self.run(command, "--verbosity=0")
         with pointed_at(self.uri, self.database):
-            history.change(_make_first)
+            history.change(make_first)
         with MongoClient[dict[str, Any]](self.uri) as client:
-            database = client[self.database]
-            first = {name: list(database[name].find()) for name in _COLLECTIONS}
-            for start in range(1, projects, _AT_ONCE):
-                ids = [f"film-{n:06}" for n in range(start, min(start + _AT_ONCE, projects))]
-                for name, documents in first.items():
-                    database[name].insert_many(_like(one, id) for id in ids for one in documents)
+            multiply(client[self.database], projects)
         self.run("ensure_schema", "--verbosity=0")
         print(f"  {projects:,} projects", flush=True)
 
@@ -156,13 +168,9 @@ class _Place:
                 {}, {"$set": values}, bypass_document_validation=True
             )
 
-    def forget(self, database: str) -> None:
-        with MongoClient[dict[str, Any]](self.uri) as client:
-            client.drop_database(database)
-
     def run(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> Peak:
         """Run a command, showing what it says. Ends the benchmark if it fails."""
-        print(f"{self.database}: {' '.join(arguments)} …", flush=True)
+        print(f"{self.folder.name}: {' '.join(arguments)} …", flush=True)
         began, peak = time.monotonic(), 0
         with subprocess.Popen([sys.executable, "manage.py", *arguments], env=self.env) as process:
             while process.poll() is None:
