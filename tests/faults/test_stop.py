@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -210,7 +211,8 @@ def test_who_is_connected_already_is_answered(tmp_path: Path) -> None:
         time.sleep(0.3)
         for sock in waiting:
             sock.sendall(LIVES_ON)
-        answers = [answered(sock) for sock in waiting]
+        with ThreadPoolExecutor(len(waiting)) as pool:
+            answers = list(pool.map(answered, waiting))
 
     assert {answer.partition(b"\r\n")[0] for answer in answers} == {b"HTTP/1.1 200 OK"}
     assert all(b"Connection: close" in answer for answer in answers)
