@@ -60,6 +60,12 @@ def flat(mql: dict[str, Any]) -> dict[str, Any]:
     return {**merged, "$and": rest} if rest else merged
 
 
+def is_embedded() -> bool:
+    """Whether the server is the one for development, that `make run` starts."""
+    connection.ensure_connection()
+    return "secantusVersion" in connection.connection.server_info()
+
+
 def is_away(error: BaseException | None) -> bool:
     """Whether an error means that MongoDB can't be reached."""
     cause = error.__cause__ if isinstance(error, DatabaseError) and error.__cause__ else error
