@@ -6,6 +6,7 @@ A document that is replaced is kept as it was in the collection `mended_document
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from django.apps import apps
@@ -140,12 +141,17 @@ def _project(finding: Finding) -> bool:
             return False
         cache.current.also(*project.records)
         heads = [p for m in _documents().values() if (p := one(m.everything.filter(pk=project.pk)))]
-        known = {head.kind: head.state for head in heads}
-        for name, summary in wanted_summaries(project, heads, known).items():
+        known = {}
+        for head in heads:
+            with suppress(InvalidState, HistoryDamaged):  # that is found by itself
+                known[head.kind] = head.state
+        wanted = wanted_summaries(project, heads, known)
+        for name, summary in wanted.items():
             setattr(project, name, summary)
-        project.derive()
+        if is_known := project.kind in known:
+            project.derive()
         cache.current.also(*project.records)
-        project.amend("timeline_state", "transcription_state", *project.derived_fields)
+        project.amend(*wanted, *(project.derived_fields if is_known else ()))
         return True
 
     return history.change(work)

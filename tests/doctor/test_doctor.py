@@ -253,6 +253,15 @@ def test_several_kinds_of_damage_are_mended_in_one_run(films: list[str]) -> None
     assert told["findings"] == doctor()["findings"] == []
 
 
+def test_damage_that_can_not_be_mended_is_in_nobodys_way(films: list[str]) -> None:
+    """All in one project: what can be mended is, beside a history that can't."""
+    remove_revision(Path())
+    for name, value in (("name", ""), ("timelineState.clips", 1), ("readers", ["charlie"])):
+        collection("projects").update_one({"projectId": "film-0"}, {"$set": {name: value}})
+    assert codes(doctor("--fix")) == ["history-broken"]
+    assert codes(doctor()) == ["history-broken"]
+
+
 def test_an_interrupted_fix_goes_on(films: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     for damage in (change_head, spoil_summary):
         damage(Path())
