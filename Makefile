@@ -1,6 +1,6 @@
 # Everything a developer runs. `make` alone explains.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-kill test-fresh test-long bench bench-edits bench-history bench-memory bench-words lint openapi check clean
+.PHONY: help run demo test test-kill test-fresh test-long faults fuzz bench bench-edits bench-history bench-memory bench-words lint openapi check clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -24,6 +24,12 @@ test-kill: .venv/dev  ## Run the long test that kills everything in 50 rounds (S
 
 test-fresh: .venv/dev  ## Run the long test that no read is stale, each scenario for 60 s (SNIPIX_FRESH_SECONDS)
 	@exec $(BIN)/python -m pytest -m long tests/faults/test_fresh.py $(ARGS)
+
+faults: .venv/dev  ## Do all that breaks things, and write what comes of it to docs/faults.md: ten minutes
+	@exec $(BIN)/python -m tests.faults --to docs/faults.md $(ARGS)
+
+fuzz: .venv/dev  ## Send requests made up from the API's description (SNIPIX_FUZZ_EXAMPLES)
+	@exec $(BIN)/python -m pytest -m long tests/test_fuzz.py $(ARGS)
 
 test-long: .venv/dev  ## Run all tests that are too long for every day
 	@exec $(BIN)/python -m pytest -m long $(ARGS)

@@ -71,7 +71,9 @@ class OlderUploadViewSet(OlderPath, UploadViewSet):
 class OlderVideoViewSet(OlderPath, VideoViewSet):
     """`/media/{id}/video`: as in v1, and never what was trimmed."""
 
-    @extend_schema(parameters=[RANGE, VERSION], responses={**A_FILE, 304: None, **failures(404)})
+    @extend_schema(
+        parameters=[RANGE, VERSION], responses={**A_FILE, 304: None, **failures(400, 404, 412, 416)}
+    )
     def retrieve(self, request: Request, project_id: str) -> HttpResponseBase:
         return super().retrieve(request, project_id)
 
@@ -79,7 +81,9 @@ class OlderVideoViewSet(OlderPath, VideoViewSet):
 class OlderThumbnailViewSet(OlderPath, ThumbnailViewSet):
     """`/media/{id}/thumbnail`: as in v1."""
 
-    @extend_schema(parameters=SIGNED, responses={**A_PICTURE, 304: None, **failures(403, 404)})
+    @extend_schema(
+        parameters=SIGNED, responses={**A_PICTURE, 304: None, **failures(400, 403, 404, 412)}
+    )
     def retrieve(self, request: Request, project_id: str) -> HttpResponseBase:
         return super().retrieve(request, project_id)
 

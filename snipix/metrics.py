@@ -179,6 +179,11 @@ REFUSED = Counter(
     "snipix_refused", "Requests of clients that sent too many, by the limit they met.", ["limit"]
 )
 READ_RETRIES = Counter("snipix_read_retries", "Attempts of reads that were repeated.")
+RECOVERIES = Counter(
+    "snipix_recoveries",
+    "Reads and changes that the database failed for a moment, by what repeating them came to.",
+    ["outcome"],
+)
 CACHE_READS = Counter(
     "snipix_cache_reads", "Looks into the cache, by what was found.", ["part", "kind", "outcome"]
 )

@@ -3,7 +3,8 @@
 MongoDB keeps the transaction of a client that was killed for its `transactionLifetimeLimitSeconds`,
 a minute by default, and until then nobody else can change what it had changed. So every process
 notes the sessions of its transactions in a file that it keeps locked, and a web worker that starts
-ends those in files that nobody holds any more. To end one too many does no harm: its process runs
+ends those in files that nobody holds any more. What a process itself had to leave open, because the
+connection broke, it ends before its next change. To end one too many does no harm: its process runs
 the transaction again.
 """
 
@@ -14,7 +15,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -23,6 +24,7 @@ from django.utils.crypto import salted_hmac
 from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure
 
+from snipix.database.base import refuse_if_away
 from snipix.mongo import connection
 
 _ID_BYTES = 16
@@ -36,6 +38,23 @@ def note(session: ClientSession) -> None:
     """
     with contextlib.suppress(OSError):
         _own_notes().write(bytes(session.session_id["id"]))
+
+
+def leave(session: ClientSession) -> None:
+    """Remember a session whose transaction couldn't be ended, since MongoDB couldn't be reached."""
+    with _lock:
+        _left.add(bytes(session.session_id["id"]))
+
+
+def end_left() -> None:
+    """End what this process had to leave open. Raises PyMongoError if it still has to."""
+    with _lock:
+        ids = set(_left)
+    if ids:
+        refuse_if_away()
+        _kill(ids)
+        with _lock:
+            _left.difference_update(ids)
 
 
 def end_abandoned() -> int:
@@ -75,6 +94,7 @@ class _Notes:
 
 
 _notes: _Notes | None = None
+_left: set[bytes] = set()
 _lock = threading.RLock()
 
 
@@ -116,12 +136,16 @@ def _end(path: Path) -> int:
     with contextlib.suppress(FileNotFoundError, BlockingIOError), _locked(path) as content:
         ids = {content[i : i + _ID_BYTES] for i in range(0, len(content), _ID_BYTES)}
         if ids and _is_ours(path):
-            sessions = [{"id": Binary.from_uuid(UUID(bytes=id))} for id in ids]
-            with contextlib.suppress(OperationFailure):  # not allowed: their minute has to pass
-                connection.database.client.admin.command("killSessions", sessions)
+            _kill(ids)
         path.unlink(missing_ok=True)
         return len(ids)
     return 0
+
+
+def _kill(ids: Collection[bytes]) -> None:
+    sessions = [{"id": Binary.from_uuid(UUID(bytes=id))} for id in ids]
+    with contextlib.suppress(OperationFailure):  # not allowed: their minute has to pass
+        connection.database.client.admin.command("killSessions", sessions)
 
 
 @contextlib.contextmanager

@@ -96,7 +96,7 @@ AUDIT = [
 
 _PROBLEMS = {
     400: "The input isn't valid: `errors` name path, reason and what to do.",
-    401: "No valid token.",
+    401: "No valid token, where accounts are used.",
     403: "You may see this, but not do it.",
     404: "There is no such document, or it isn't yours.",
     409: "It conflicts: the id is taken, or both sides changed the same (`conflicts`).",
@@ -106,6 +106,7 @@ _PROBLEMS = {
     422: "The idempotency key was used for another request.",
     428: "`If-Match` is missing.",
     429: "Too many requests: `Retry-After` says when to try again.",
+    503: "The database can't be reached: `Retry-After` says when to try again.",
 }
 
 
@@ -119,16 +120,20 @@ class Schema(AutoSchema):
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         """What the views say, and what any of them may answer."""
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
-        if not self.view.throttle_classes:
-            return bodies
         for (status, media_type), answer in self.always().items():
             bodies[str(status)] = self._get_response_for_code(  # type: ignore[no-untyped-call]
                 answer, str(status), (media_type,), direction
             )
         return bodies
 
+    @property
+    def common(self) -> list[int]:
+        """The statuses that a view may answer whatever it does."""
+        asked = [401, 503] if self.view.authentication_classes else []
+        return [*asked, *([429] if self.view.throttle_classes else [])]
+
     def always(self) -> dict[tuple[int, str], OpenApiResponse]:
-        return problems(429)
+        return problems(*self.common)
 
     def _is_list_view(self, serializer: Any = None) -> bool:
         """Lists are answered in pages, which are objects."""

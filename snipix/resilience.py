@@ -2,7 +2,10 @@
 
 - A write conflict is no failure: somebody else was faster. The whole is run again, with jitter,
   until the request's deadline.
-- A transient failure (the network, a new primary) is tried three times, with exponential backoff.
+- What a server undoes itself, which it says by a label (TransientTransactionError), is run again
+  until then, too, with exponential backoff. A change is a dozen operations: where one of ten
+  fails, three attempts at the whole would refuse one change in four.
+- A connection that fails is tried three times, with exponential backoff.
 - A commit whose outcome is unknown is sent again; MongoDB knows it by its transaction number. A
   server that doesn't (it was restarted) is asked whether the change's audit entry is there.
 """
@@ -18,11 +21,16 @@ from bson import ObjectId
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError
 from pymongo.client_session import ClientSession
-from pymongo.errors import ConnectionFailure, PyMongoError
+from pymongo.errors import ConnectionFailure, NotPrimaryError, OperationFailure, PyMongoError
 from pymongo.errors import ServerSelectionTimeoutError as NoServer
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+)
 from tenacity.wait import wait_random_exponential
 
 from snipix import errors, metrics, open_transactions
@@ -33,7 +41,11 @@ T = TypeVar("T")
 ATTEMPTS = 3
 _MAJORITY = WriteConcern("majority", j=True)
 _WRITE_CONFLICT = 112
+_MOMENTARY = frozenset({6, 7, 89, 134, 262, 9001})
+"""Codes of servers that don't reach each other, or not in time. (What a server says that isn't the
+primary any more is an AutoReconnect to the driver.)"""
 _conflict_wait = wait_random_exponential(multiplier=0.004, max=0.25)
+_undone_wait = wait_random_exponential(multiplier=0.02, max=0.5)
 _failure_wait = wait_random_exponential(multiplier=0.1, max=2)
 _running: ContextVar["_Run | None"] = ContextVar("running", default=None)
 
@@ -102,20 +114,31 @@ def read(work: Callable[[], T]) -> T:
 
     Raises what `work` raises for good. That there is no server is no matter of a moment.
     """
-    return _reading(work)
+    try:
+        result = _reading(work)
+    except (DatabaseError, PyMongoError) as error:
+        if _is_momentary(error) or _reading.statistics["attempt_number"] > 1:
+            metrics.RECOVERIES.labels("given up").inc()
+        raise
+    if _reading.statistics["attempt_number"] > 1:
+        metrics.RECOVERIES.labels("succeeded").inc()
+    return result
 
 
 def _is_momentary(error: BaseException) -> bool:
-    is_integrity = isinstance(error, IntegrityError)
-    return (
-        _reason(error) == "failure" and not is_integrity and not isinstance(_cause(error), NoServer)
-    )
+    cause = _cause(error)
+    is_silence = isinstance(cause, ConnectionFailure) and not isinstance(cause, NoServer)
+    return is_silence or getattr(cause, "code", None) in _MOMENTARY or _reason(error) == "undone"
+
+
+def _is_late(state: RetryCallState) -> bool:
+    return (state.seconds_since_start or 0) >= settings.REQUEST_DEADLINE
 
 
 _reading = Retrying(
     retry=retry_if_exception(_is_momentary),
     wait=_failure_wait,
-    stop=stop_after_attempt(ATTEMPTS),
+    stop=stop_after_attempt(ATTEMPTS) | _is_late,
     before_sleep=lambda _: metrics.READ_RETRIES.inc(),
     reraise=True,
 )
@@ -136,6 +159,10 @@ class _Run:
         self.records = 0
         self.deadline = time.monotonic() + settings.REQUEST_DEADLINE
         self.failures = 0
+        self.has_failed = False
+        """Whether any attempt did, by no fault of others."""
+        self.is_cut_off = False
+        """Whether the last attempt ended because MongoDB didn't answer."""
         self.doubtful: list[Any] = []  # the result of an attempt whose commit is in doubt
 
     def result(self) -> Any:
@@ -145,17 +172,22 @@ class _Run:
         try:
             result = retrying(self._attempt)
         except TakenBack:
-            metrics.TRANSACTIONS.labels("taken back").inc()
+            self._count("taken back")
             raise
         except Exception as error:
             # A commit in doubt may have landed late, and made the next attempt fail on it.
             has_landed = self._has_landed(error)
             if not has_landed:
-                metrics.TRANSACTIONS.labels("failed").inc()
+                self._count("failed", is_given_up=bool(_reason(error)))
                 raise self._unknown() if has_landed is None else self._translated(error) from error
             result = self.doubtful[-1]
-        metrics.TRANSACTIONS.labels("committed").inc()
+        self._count("committed")
         return result
+
+    def _count(self, outcome: str, *, is_given_up: bool = False) -> None:
+        metrics.TRANSACTIONS.labels(outcome).inc()
+        if self.has_failed:
+            metrics.RECOVERIES.labels("given up" if is_given_up else "succeeded").inc()
 
     def _has_landed(self, error: Exception) -> bool | None:
         """Whether an attempt was committed after all; None if that can't be asked."""
@@ -178,6 +210,8 @@ class _Run:
 
     def end(self) -> None:
         if self.session:
+            if self.is_cut_off:
+                open_transactions.leave(self.session)
             self.session.end_session()
 
     def _commit(self, session: ClientSession, result: Any) -> None:
@@ -197,15 +231,19 @@ class _Run:
                 is_gone = isinstance(error, NoServer) or time.monotonic() >= self.deadline
                 if is_gone or not isinstance(error, ConnectionFailure):
                     raise CommitUnknown from error
+                self.has_failed = True
                 metrics.TRANSACTION_RETRIES.labels("commit").inc()
                 time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 - jitter
 
     def _may_retry(self, state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
         reason = _reason(error)
+        is_away, is_race = isinstance(_cause(error), NoServer), isinstance(error, IntegrityError)
         if reason == "failure":
             # Looking for a server has waited as long as it may: once is enough.
-            self.failures += ATTEMPTS if isinstance(_cause(error), NoServer) else 1
+            self.failures += ATTEMPTS if is_away else 1
+        self.is_cut_off = reason in ("failure", "unknown") and not is_race
+        self.has_failed |= reason not in ("", "conflict") and not (is_away or is_race)
         if reason:
             metrics.TRANSACTION_RETRIES.labels(reason).inc()
         return bool(reason)
@@ -215,15 +253,15 @@ class _Run:
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        wait = _conflict_wait if _reason(error) == "conflict" else _failure_wait
-        return wait(state)
+        waits = {"conflict": _conflict_wait, "undone": _undone_wait}
+        return waits.get(_reason(error), _failure_wait)(state)
 
     def _translated(self, error: Exception) -> Exception:
         """The error as the caller should see it."""
         match _reason(error):
-            case "conflict" | "failure" | "unknown" if self.doubtful:
+            case "conflict" | "failure" | "undone" | "unknown" if self.doubtful:
                 return self._unknown()
-            case "failure" if not isinstance(error, IntegrityError):
+            case "failure" | "undone" if not isinstance(error, IntegrityError):
                 return errors.DatabaseUnavailable(
                     "Your change was not saved: the database can't be reached. Everything saved "
                     "before is safe; try again in a few seconds."
@@ -244,6 +282,7 @@ class _Run:
 
 def _new_session() -> ClientSession:
     connection.ensure_connection()
+    open_transactions.end_left()
     session: ClientSession = connection.connection.start_session()
     open_transactions.note(session)
     return session
@@ -265,7 +304,7 @@ def _begun(session: ClientSession) -> Iterator[None]:
 
 
 def _reason(error: BaseException | None) -> str:
-    """Why an attempt may be repeated: conflict, failure, unknown; empty if it may not."""
+    """Why an attempt may be repeated: conflict, failure, undone, unknown; empty if it may not."""
     cause = _cause(error)
     if isinstance(error, WriteConflict):
         return "conflict"
@@ -279,10 +318,9 @@ def _reason(error: BaseException | None) -> str:
         return ""
     if getattr(cause, "code", None) == _WRITE_CONFLICT:
         return "conflict"
-    is_transient = isinstance(cause, ConnectionFailure) or cause.has_error_label(
-        "TransientTransactionError"
-    )
-    return "failure" if is_transient else ""
+    if isinstance(cause, OperationFailure | NotPrimaryError):  # an answer, and no silence
+        return "undone" if cause.has_error_label("TransientTransactionError") else ""
+    return "failure" if isinstance(cause, ConnectionFailure) else ""
 
 
 def _cause(error: BaseException | None) -> BaseException | None:

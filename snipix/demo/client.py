@@ -55,6 +55,8 @@ class Client:
             self.connection.request(method, API + path, body, names)
             with self.connection.getresponse() as response:
                 found = {name.lower(): value for name, value in response.getheaders()}
+                if response.length is None and not response.chunked:
+                    raise http.client.HTTPException("cut within the headers")
                 return Reply(response.status, found, response.read())
         except (OSError, http.client.HTTPException) as error:
             self.connection.close()

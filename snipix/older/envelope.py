@@ -133,7 +133,7 @@ class OlderSchema(openapi.Schema):
         return [TAG]
 
     def always(self) -> dict[tuple[int, str], OpenApiResponse]:
-        return {(429, wire.JSON): failures(429)[429]}
+        return {(status, wire.JSON): told for status, told in failures(*self.common).items()}
 
 
 class OlderPath(APIView):

@@ -111,7 +111,9 @@ class OlderHealthViewSet(OlderPath, ViewSet):
         """
         return health.report(request._request)
 
-    @extend_schema(parameters=_name(*ALIVE, *CHECKED), responses={200: answers(Health)})
+    @extend_schema(
+        parameters=_name(*ALIVE, *CHECKED), responses={200: answers(Health), **failures(404)}
+    )
     def told(self, request: Request, name: str) -> HttpResponse:
         """Answer that the process runs; where more is asked, how everything is that it needs."""
         if name in CHECKED:
@@ -129,7 +131,9 @@ class OlderHealthViewSet(OlderPath, ViewSet):
             )
         return _enclosed(found)
 
-    @extend_schema(parameters=_name(*MEASURED), responses={200: answers(Measuring)})
+    @extend_schema(
+        parameters=_name(*MEASURED), responses={200: answers(Measuring), **failures(404)}
+    )
     def measured(self, request: Request, name: str) -> HttpResponse:
         """Say where the numbers are."""
         told = "Snipix always measures. Its numbers are at /metrics, in the format of Prometheus."
@@ -138,7 +142,7 @@ class OlderHealthViewSet(OlderPath, ViewSet):
     @extend_schema(
         request=None,
         parameters=_name(*SWITCHES),
-        responses={200: answers(Measuring), **failures(409)},
+        responses={200: answers(Measuring), **failures(404, 409)},
     )
     def switch(self, request: Request, name: str) -> HttpResponse:
         """Measuring can't be stopped, nor its counters reset; to start it changes nothing."""

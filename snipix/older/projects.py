@@ -144,7 +144,7 @@ class OlderProjectViewSet(OlderViewSet):
 
     @extend_schema(
         parameters=[_HARD_DELETE, *_CHANGES],
-        responses={200: answers(None), **failures(404, 412, 422)},
+        responses={200: answers(None), **failures(400, 404, 412, 422)},
     )
     def destroy(self, request: Request, project_id: str) -> Response:
         """Move a project to the trash, from where it can be restored until retention ends."""
@@ -166,7 +166,7 @@ class OlderProjectViewSet(OlderViewSet):
     @extend_schema(
         request=None,
         parameters=_CHANGES,
-        responses={200: answers(OlderProject), **failures(404, 412, 422)},
+        responses={200: answers(OlderProject), **failures(400, 404, 412, 422)},
     )
     def restore(self, request: Request, project_id: str) -> Response:
         """Bring a project back from the trash."""

@@ -56,7 +56,7 @@ class OlderTimelineVersion(msgspec.Struct, kw_only=True):
 class OlderTimeline(OlderTimelineVersion, kw_only=True):
     """A version with its state. Answers to GET have the state's fields beside these, too."""
 
-    timeline_state: TimelineState
+    timeline_state: SentState
 
 
 def read_state(sent: Any, before: TimelineState) -> TimelineState:

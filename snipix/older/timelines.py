@@ -96,7 +96,7 @@ class OlderTimelineViewSet(OlderViewSet):
     @extend_schema(
         request=None,
         parameters=_CHANGES,
-        responses={200: answers(OlderTimeline), **failures(404, 412, 422)},
+        responses={200: answers(OlderTimeline), **failures(400, 404, 412, 422)},
     )
     def restore(self, request: Request, project_id: str, version: str) -> Response:
         """Make the state of an old version the next version, which a page then loads.

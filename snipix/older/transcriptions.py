@@ -1,11 +1,11 @@
 """`/transcriptions/`: what is said, with the words' `is_filler` in both spellings."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from drf_spectacular.utils import extend_schema
-from msgspec import field
+from msgspec import Meta, field
 from msgspec.structs import replace
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -23,10 +23,15 @@ from transcriptions.models import Transcription
 from transcriptions.segment_views import Batch
 from transcriptions.state import Segment, TranscriptionState
 
+ShownSegment = Annotated[dict[str, Any], Meta(description="A segment as in v1, or more.")]
 
-class OlderTranscription(TranscriptionState, frozen=True, kw_only=True):
-    """A transcription. Its words have `isFiller`, too."""
 
+class OlderTranscription(
+    TranscriptionState, frozen=True, kw_only=True, forbid_unknown_fields=False
+):
+    """A transcription, with whatever else a client has sent. Its words have `isFiller`, too."""
+
+    segments: list[ShownSegment] = []  # type: ignore[assignment]
     id: str = field(name="_id", default="")
     project_id: str = ""
     created_at: str = ""
@@ -118,7 +123,9 @@ class OlderTranscriptionViewSet(OlderTranscriptionViews):
         sent = read_fields(wire.raw(request))
         return self.change(lambda before: _replaced(before, sent), "Transcription updated")
 
-    @extend_schema(parameters=_CHANGES, responses={200: answers(None), **failures(404, 412, 422)})
+    @extend_schema(
+        parameters=_CHANGES, responses={200: answers(None), **failures(400, 404, 412, 422)}
+    )
     def destroy(self, request: Request, project_id: str) -> Response:
         """Move the transcription to the trash; the project stays."""
 

@@ -10,9 +10,23 @@ from typing import Any
 import msgspec
 
 from snipix.demo.client import Client, NoAnswer, Reply
+from snipix.wire import JSON
 
 REFUSALS_THAT_SAVED_NOTHING = {"database-unavailable", "too-many-changes-at-once"}
 PATIENCE_SECONDS = 90
+
+
+def is_clear_refusal(reply: Reply) -> bool:
+    """Whether an answer says that something is away, and when to ask again."""
+    return (
+        reply.status == http.HTTPStatus.SERVICE_UNAVAILABLE
+        and reply.headers.get("content-type") == "application/problem+json"
+        and reply.headers.get("retry-after", "").isdigit()
+    )
+
+
+def saved_nothing(refusal: Reply) -> bool:
+    return refusal.json["code"] in REFUSALS_THAT_SAVED_NOTHING
 
 
 @dataclass
@@ -21,13 +35,15 @@ class Save:
 
     kind: str
     token: str
-    """Stands in what is saved, and nowhere else."""
+    """Stands in what is saved, and nowhere else; it is the id of the request, too."""
     project: str
+    """Empty for one that is being created, until that is answered."""
     method: str
     path: str
     body: bytes
     etag: str
     key: str | None
+    media_type: str = JSON
     attempts: int = 0
     unknown: int = 0
     """Attempts of which nobody knows what became of them."""
@@ -37,11 +53,11 @@ class Save:
     @property
     def base(self) -> int:
         """The version that it was made on."""
-        return int(self.etag.strip('"').partition(".")[0])
+        return int(self.etag.strip('"').partition(".")[0]) if self.etag else 0
 
     @property
     def is_acknowledged(self) -> bool:
-        return self.reply is not None and self.reply.status == 200
+        return self.reply is not None and self.reply.status in (200, 201)
 
     @property
     def is_refused(self) -> bool:
@@ -56,7 +72,9 @@ class Save:
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"if_match": self.etag, **({"idempotency_key": self.key} if self.key else {})}
+        named = {"if_match": self.etag, "idempotency_key": self.key}
+        told = {name: value for name, value in named.items() if value}
+        return {"x_request_id": self.token, "content_type": self.media_type, **told}
 
 
 class Saver(threading.Thread):
@@ -150,17 +168,12 @@ class Saver(threading.Thread):
             return True
         self._check_refusal(save.reply)
         if save.reply.status == http.HTTPStatus.SERVICE_UNAVAILABLE:
-            save.unknown += save.reply.json["code"] not in REFUSALS_THAT_SAVED_NOTHING
+            save.unknown += not saved_nothing(save.reply)
             return not self.is_keyed
         return True
 
     def _check_refusal(self, reply: Reply) -> None:
-        is_clear = (
-            reply.status == http.HTTPStatus.SERVICE_UNAVAILABLE
-            and reply.headers.get("content-type") == "application/problem+json"
-            and reply.headers.get("retry-after", "").isdigit()
-        )
-        if not is_clear:
+        if not is_clear_refusal(reply):
             self.wrong.append(f"{self.name}: {reply.status} {reply.body.decode()[:300]}")
 
     def _pause(self) -> None:

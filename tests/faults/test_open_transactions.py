@@ -5,15 +5,22 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pymongo.errors import PyMongoError
 
 from projects.models import Project
 from projects.services import create_project, update_project
-from snipix import history, open_transactions
+from snipix import errors, history, indexes, local, open_transactions
 from snipix.accounts import Actor
+from snipix.database.base import refuse_if_away
+from snipix.demo.stage import pointed_at
+from snipix.local.processes import wait_until
 from snipix.mongo import connection
+from tests.faults.proxy import Proxy
 
 ALICE = Actor("alice")
 CHILD = """
@@ -66,6 +73,41 @@ def test_what_a_killed_process_was_changing_is_free_at_once(db: None, folder: Pa
     assert time.monotonic() - began < 5
     assert Project.objects.get().name == "Other"
     assert open_transactions.end_abandoned() == 0
+
+
+def test_what_a_change_had_to_leave_open_is_free_at_the_next_one(
+    tmp_path: Path, django_db_blocker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "serverSelectionTimeoutMS", 1000)
+    with (
+        local.Mongo(tmp_path) as mongo,
+        Proxy(mongo.port) as proxy,
+        django_db_blocker.unblock(),
+        pointed_at(mongo.uri.replace(str(mongo.port), str(proxy.port)), "snipix"),
+    ):
+        list(indexes.ensure())
+        history.change(lambda: create_project(actor=ALICE, name="Film"))
+
+        def work() -> None:
+            update_project(Project.objects.get(), actor=ALICE, name="Never")
+            proxy.go_down()
+
+        with pytest.raises(errors.DatabaseUnavailable):
+            history.change(work)
+        proxy.come_back()
+        assert wait_until(is_back, seconds=5)
+        began = time.monotonic()
+        rename()
+        assert time.monotonic() - began < 5
+        assert Project.objects.get().name == "Other"
+
+
+def is_back() -> bool:
+    with suppress(PyMongoError):
+        refuse_if_away()
+        connection.database.client.admin.command("ping")
+        return True
+    return False
 
 
 def test_only_the_owner_may_see_the_notes(db: None, folder: Path) -> None:

@@ -1,0 +1,79 @@
+"""Snipix with everything in reach that may be done to it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from pathlib import Path
+from random import Random
+
+from snipix.demo.stage import Stage
+from snipix.local import LocalError
+from snipix.local.processes import Process
+from tests.cache.conftest import Redis
+from tests.faults import web
+from tests.faults.commands import CommandProxy
+from tests.faults.proxy import Proxy
+
+REQUEST_DEADLINE = 20
+LIMITS = {"REQUEST_DEADLINE": str(REQUEST_DEADLINE)}
+
+
+class Laboratory(Stage):
+    """A stage with a proxy before its database, one before itself, and a Redis to be hurt.
+
+    Raises LocalError where there is no Redis.
+    """
+
+    redis: Redis
+
+    def __init__(self, folder: Path, *, seed: int = 1, workers: int = 2) -> None:
+        super().__init__(folder, workers=workers, **LIMITS)
+        if self.redis is None:
+            raise LocalError("There is no redis-server, neither on the PATH nor from a wheel.")
+        self.redis = Redis(folder, port=self.redis.port)
+        self.random = Random(seed)
+        self.commands = CommandProxy(self._own_mongo.port, seed)
+        self.door = Proxy(self.web.port, seed)
+        proxied = self.uri.replace(f":{self._own_mongo.port}/", f":{self.commands.port}/")
+        self.web.env = {**self.web.env, "MONGODB_URI": proxied}
+
+    def start(self) -> None:
+        for proxy in (self.commands, self.door):
+            proxy.start()
+        super().start()
+
+    def stop(self) -> None:
+        super().stop()
+        for proxy in (self.commands, self.door):
+            proxy.stop()
+
+    def hang_database(self) -> None:
+        os.kill(self._database.pid, signal.SIGSTOP)
+
+    def wake_database(self) -> None:
+        os.kill(self._database.pid, signal.SIGCONT)
+
+    def limit_files_of_database(self, size: int = resource.RLIM_INFINITY) -> None:
+        """Let no file of the database take a byte beyond `size`: as on a disk that is full."""
+        pid = self._database.pid
+        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, hard))
+
+    def kill_worker(self) -> None:
+        """SIGKILL for one worker; returns when another one has taken its place."""
+        web.kill_worker(self, self.random)
+
+    def restart_web(self) -> None:
+        """SIGTERM for gunicorn, which finishes what it has begun; then start it again."""
+        self.web.stop()
+        self.web.start()
+
+    @property
+    def _database(self) -> Process:
+        process = self._own_mongo.process
+        found = process and Process.find(process.pid)
+        if not found:
+            raise LocalError("The database doesn't run.")
+        return found
