@@ -154,9 +154,9 @@ ALL = tuple(KINDS)
 CACHED = ("read cached",)
 TRIALS = (
     Trial("nothing", lambda _, seconds: sleep(seconds), 6, always=ALL),
-    Trial("2 % of database commands fail", commands_fail(0.02), 16, short=8, least=0.999,
+    Trial("2 % of database commands fail", commands_fail(0.02), 40, short=8, least=0.999,
           are_counted=True),
-    Trial("10 % of database commands fail", commands_fail(0.1), 16, short=6, least=0.99,
+    Trial("10 % of database commands fail", commands_fail(0.1), 20, short=6, least=0.99,
           are_counted=True),
     Trial("database killed and restarted", database_killed, short=5, always=CACHED),
     Trial("database hung", database_hung, 20, always=CACHED),
