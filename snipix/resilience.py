@@ -25,12 +25,7 @@ from pymongo.errors import ConnectionFailure, NotPrimaryError, OperationFailure,
 from pymongo.errors import ServerSelectionTimeoutError as NoServer
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    stop_after_attempt,
-)
+from tenacity import RetryCallState, Retrying, retry_if_exception
 from tenacity.wait import wait_random_exponential
 
 from snipix import errors, metrics, open_transactions
@@ -131,14 +126,15 @@ def _is_momentary(error: BaseException) -> bool:
     return is_silence or getattr(cause, "code", None) in _MOMENTARY or _reason(error) == "undone"
 
 
-def _is_late(state: RetryCallState) -> bool:
-    return (state.seconds_since_start or 0) >= settings.REQUEST_DEADLINE
+def _has_tried_enough(state: RetryCallState) -> bool:
+    is_late = (state.seconds_since_start or 0) >= settings.REQUEST_DEADLINE
+    return is_late or state.attempt_number >= ATTEMPTS
 
 
 _reading = Retrying(
     retry=retry_if_exception(_is_momentary),
     wait=_failure_wait,
-    stop=stop_after_attempt(ATTEMPTS) | _is_late,
+    stop=_has_tried_enough,
     before_sleep=lambda _: metrics.READ_RETRIES.inc(),
     reraise=True,
 )
