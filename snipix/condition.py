@@ -62,7 +62,9 @@ def details(checks: Mapping[str, str]) -> dict[str, Any]:
     """What there is to know beyond a word: numbers of this process and of what it uses."""
     told = {"snipix": _snipix(), "pool": _pool(), "redis": _redis(), "disk": _disk()}
     if checks.get("database") == "ok":
-        told |= {"database": _database(), "indexes": {"missing": _missing_indexes()}}
+        told["database"] = _database()
+    if checks.get("indexes") in ("ok", "missing"):
+        told["indexes"] = {"missing": _missing_indexes()}
     return {"details": told}
 
 

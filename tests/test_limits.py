@@ -1,13 +1,11 @@
-"""How many requests a client may send: counted together, exactly, and in nobody's way."""
+"""How many requests a client may send, and what it is told."""
 
 from __future__ import annotations
 
 import json
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,32 +13,19 @@ from typing import Any
 import http_sf
 import pytest
 from django.contrib.auth.models import User
-from django.core.cache import caches
 from django.db import connection
 from django.test import RequestFactory
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from snipix import cache, limits, local, logs
+from snipix import limits, local, logs
 from snipix.accounts import Token
-from snipix.cache.servers import Server, Taken
-from snipix.limits import Limiter, Policy
+from snipix.limits import Policy
 from snipix.local.processes import ROOT
-from tests.cache import conftest as of_the_cache
-from tests.cache.conftest import Redis
+from tests.cache.test_counts import together
 from tests.conftest import Api, as_
 from tests.watched import web
 
-HOUR = 3600
-"""A window in which nothing comes back while a test runs."""
-CHANGES = Policy("changes", 50, HOUR)
-READS = Policy("reads", 1000, HOUR, at_once=limits.AT_ONCE)
-SLACK = 0.15
-"""Seconds that a busy machine may add."""
 _numbers = count(1)
-own_redis, redis = of_the_cache.own_redis, of_the_cache.redis
 
 
 @pytest.fixture
@@ -76,167 +61,24 @@ def fields(response: Any) -> dict[str, tuple[str, dict[str, Any]]]:
     return found
 
 
-def together(work: Callable[[int], bool], threads: int, times: int) -> int:
-    """How often work is done that many threads do at once."""
-    barrier = threading.Barrier(threads)
-
-    def run(number: int) -> int:
-        barrier.wait()
-        return sum(work(number) for _ in range(times))
-
-    with ThreadPoolExecutor(threads) as pool:
-        return sum(pool.map(run, range(threads)))
-
-
 def rename(api: Api, name: str = "New") -> Any:
     return api("PATCH", "/projects/film/", {"name": name}, if_match=api.etag("/projects/film/"))
-
-
-# --- Counting --------------------------------------------------------------------------------
-
-
-def test_of_many_changes_at_once_exactly_the_quota_is_allowed(redis: Redis) -> None:
-    limiters = [Limiter(Server()) for _ in range(4)]
-
-    def one(number: int) -> bool:
-        return limiters[number % 4].take(CHANGES, "alice").is_allowed
-
-    assert together(one, threads=8, times=25) == CHANGES.quota
-
-
-def test_reads_that_are_counted_in_advance_are_never_more_than_the_quota(redis: Redis) -> None:
-    limiters = [Limiter(Server()) for _ in range(4)]
-    before = _round_trips()
-
-    def one(number: int) -> bool:
-        return limiters[number % 4].take(READS, "alice").is_allowed
-
-    allowed = together(one, threads=8, times=100)
-    assert 800 - 4 * limits.AT_ONCE <= allowed <= 800
-    assert _round_trips() - before < 160  # nearly all had none of their own
-
-    allowed += together(one, threads=8, times=100)
-    assert READS.quota - 4 * limits.AT_ONCE <= allowed <= READS.quota
-
-
-def _round_trips() -> float:
-    return REGISTRY.get_sample_value("snipix_cache_seconds_count", {"step": "take"}) or 0
-
-
-def test_what_a_client_that_sends_little_has_left_is_not_held_by_processes(
-    redis: Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "LEASE_SECONDS", 0)
-    limiters = [Limiter(Server()) for _ in range(3)]
-    policy = READS._replace(quota=30)
-
-    assert [limiters[n % 3].take(policy, "a").is_allowed for n in range(33)] == [True] * 30 + [
-        False
-    ] * 3
-
-
-def test_a_quota_comes_back_evenly(redis: Redis) -> None:
-    limiter, policy = Limiter(Server()), Policy("changes", 20, seconds=2)
-    while limiter.take(policy, "alice").is_allowed:
-        pass
-    time.sleep(0.55)
-
-    again = sum(limiter.take(policy, "alice").is_allowed for _ in range(20))
-    assert 5 <= again <= 5 + 10 * SLACK + 1
-
-
-@given(st.lists(st.integers(0, 1), max_size=12), st.integers(1, 9))
-@hypothesis_settings(
-    deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-def test_a_process_alone_counts_as_redis_does(redis: Redis, wanted: list[int], quota: int) -> None:
-    key, policy = f"changes:{next(_numbers)}", Policy("changes", quota, HOUR)
-    limiter = Limiter(Server())
-
-    for number in wanted:
-        alone = limiter._taken_alone(policy, key, number)
-        assert limiter._server.take(key, number, quota, HOUR) == alone
-
-
-@pytest.mark.parametrize("garbage", ["", "x", "-1", "1e99", "nan", "inf"])
-def test_what_is_no_count_counts_as_none_or_ends_soon(redis: Redis, garbage: str) -> None:
-    key = caches["documents"].client.make_key("limit:changes:alice")
-    redis.client.set(key, garbage)
-
-    taken = Server().take("changes:alice", 1, 5, 1)
-    assert taken in (Taken(1, 4), Taken(0, 0))
-    time.sleep(1.1)
-    assert Server().take("changes:alice", 0, 5, 1) == Taken(0, 5)
-
-
-def test_what_is_another_type_counts_as_none(redis: Redis) -> None:
-    redis.client.rpush(caches["documents"].client.make_key("limit:changes:alice"), "x")
-
-    assert Server().take("changes:alice", 1, 5, 60) == Taken(1, 4)
-
-
-# --- Without Redis ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("fate", ["hung", "killed"])
-def test_without_redis_each_process_counts_alone_and_nobody_waits(redis: Redis, fate: str) -> None:
-    here, there = Limiter(Server()), Limiter(Server())
-    assert not _used_up(here, "alice").is_allowed
-    try:
-        {"hung": redis.hang, "killed": redis.kill}[fate]()
-        for limiter in (here, there):
-            limiter.take(CHANGES, "bob")  # who waits just then loses one timeout
-        began = time.monotonic()
-        for limiter in (here, there):
-            # Open again, also for who had used up the quota …
-            assert limiter.take(CHANGES, "alice").is_allowed
-            # … but not without end.
-            assert not _used_up(limiter, "alice").is_allowed
-        assert time.monotonic() - began < SLACK
-    finally:
-        redis.go_on() if redis.is_running() else redis.restart()
-
-
-def test_a_full_redis_counts_as_none(redis: Redis) -> None:
-    limiter = Limiter(Server())
-    redis.fill_up()
-
-    began = time.monotonic()
-    assert limiter.take(CHANGES, "alice").is_allowed
-    assert not _used_up(limiter, "alice").is_allowed
-    assert time.monotonic() - began < SLACK
-    assert not limiter._server.breaker.is_open  # being full is an answer
-
-
-def _used_up(limiter: Limiter, client: str) -> limits.Standing:
-    standing = limiter.take(CHANGES, client)
-    for _ in range(CHANGES.quota):
-        standing = limiter.take(CHANGES, client)
-    return standing
-
-
-def test_without_a_redis_url_the_process_counts(settings: Any, address: str) -> None:
-    settings.REDIS_URL = ""
-    limiter = Limiter(cache.server)
-
-    allowed = [limiter.take(Policy("changes", 3), address).is_allowed for _ in range(5)]
-    assert allowed == [True, True, True, False, False]
 
 
 # --- What a client is told -------------------------------------------------------------------
 
 
 def test_answers_say_what_is_left(film: Api, limit: Any) -> None:
-    limit(reads=100)
+    limit(reads=6)
     first = film("GET", "/projects/film/")
     unmodified = film("GET", "/projects/film/", if_none_match=first["ETag"])
     missing = film("GET", "/projects/none/")
 
     assert [r.status_code for r in (first, unmodified, missing)] == [200, 304, 404]
-    for left, response in zip((99, 98, 97), (first, unmodified, missing), strict=True):
+    for left, response in zip((5, 4, 3), (first, unmodified, missing), strict=True):
         assert fields(response) == {
-            "RateLimit-Policy": ("reads", {"q": 100, "w": 60}),
-            "RateLimit": ("reads", {"r": left, "t": 1}),
+            "RateLimit-Policy": ("reads", {"q": 6, "w": 60}),
+            "RateLimit": ("reads", {"r": left, "t": 10}),
         }
 
 
