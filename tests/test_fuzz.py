@@ -113,6 +113,8 @@ class Fuzzed:
 
 
 class Stranger(Fuzzed):
+    """Somebody who isn't known."""
+
     def keep(self) -> None:
         """Somebody else's film isn't theirs to keep."""
 

@@ -32,7 +32,7 @@ ERRORS = {
 """What MongoDB's drivers take for a matter of a moment, whatever is asked. But for what a server
 says that is no primary any more: then the driver waits until the server itself says who is."""
 ENDINGS = {"commitTransaction", "abortTransaction"}
-SPARED = {"hello", "isMaster", "ismaster", "endSessions", "configureFailPoint"}
+SPARED = {"hello", "isMaster", "ismaster", "endSessions"}
 """What isn't asked for anybody's sake."""
 
 
