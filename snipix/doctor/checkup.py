@@ -173,8 +173,11 @@ def _is_changed(project_id: str, since: datetime) -> bool:
 
 
 def _media(project_id: str, seen: Seen) -> Iterator[Finding]:
-    """Files that versions of a project name and that aren't there, and the reverse."""
-    if seen.key is None or any(f.code == "history-broken" for f in seen.findings):
+    """Files that versions of a project name and that aren't there, and the reverse.
+
+    Only where nothing else is wrong: what is missing of a history may be what names a file.
+    """
+    if seen.key is None or any(finding.severity == "error" for finding in seen.findings):
         return
     folder = storage.folder_of(seen.key)
     there = set(storage.media().listdir(folder)[1]) if storage.media().exists(folder) else set()

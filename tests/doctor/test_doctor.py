@@ -229,6 +229,20 @@ def test_a_head_that_is_replaced_is_kept_as_it_was(films: list[str]) -> None:
     assert (entry.kind, entry.user_id, entry.to_version) == ("timeline", "system", 3)
 
 
+@pytest.mark.parametrize("versions", [1, 9], ids=["the newest", "all"])
+def test_media_that_only_a_missing_version_names_stay(
+    films: list[str], media: Path, versions: int
+) -> None:
+    files = list(media.rglob("projects/*/*"))
+    for file in files:
+        os.utime(file, (OLD, OLD))
+    whose = {"projectId": "film-2", "kind": "project"}
+    for revision in collection("revisions").find(whose).sort("version", -1).limit(versions):
+        collection("revisions").delete_one({"_id": revision["_id"]})
+    assert codes(doctor("--fix")) == ["history-cut" if versions == 1 else "history-missing"]
+    assert list(media.rglob("projects/*/*")) == files
+
+
 def test_what_was_mended_can_be_worked_on(films: list[str], api: Api) -> None:
     remove_piece(Path())
     doctor("--fix")
