@@ -123,7 +123,8 @@ class _Look:
                     yield found
                 else:
                     states[key[0]] = found
-        yield from self._orphaned_pieces()
+        if len(states) == len(self.heads):  # otherwise they may be all that is left of a state
+            yield from self._orphaned_pieces()
         yield from self._wrong_summaries(project, states)
 
     def _check(self, key: _Key, head: Document) -> Any:
@@ -175,7 +176,7 @@ class _Look:
                 )
 
     def _orphaned_pieces(self) -> Iterator[Finding]:
-        used = {id for head in self.heads.values() for id in _piece_ids(head)}
+        used = {id for head in self.heads.values() for id in pieces.all_ids(head)}
         if left := self.pieces.keys() - used:
             named = ", ".join(sorted(id.hex() for id in left)[:3])
             yield Finding(
@@ -225,13 +226,6 @@ def wrong_fields(project: Project) -> list[str]:
     before = {name: getattr(project, name) for name in project.derived_fields}
     project.derive()
     return [name for name, value in before.items() if getattr(project, name) != value]
-
-
-def _piece_ids(head: Document) -> Iterator[bytes]:
-    try:
-        yield from pieces.all_ids(head)
-    except (KeyError, TypeError):  # its state isn't one
-        return
 
 
 def _told(summary: dict[str, Any]) -> str:

@@ -121,15 +121,17 @@ def _from_history(stored: Document) -> Document:
 
 
 def _keep(stored: Document) -> None:
-    """Keep a document as it is stored, before it is replaced."""
-    name = type(stored)._meta.db_table
-    raw = belongings.raw(connection.database)[name].find_one(
-        {"_id": stored.pk}, session=connection.session
-    )
-    kept = {"collection": name, "projectId": stored.project_id, "mendedAt": times.now()}
-    connection.get_collection(KEPT).insert_one(
-        {**kept, "document": raw}, session=connection.session
-    )
+    """Keep a document as it is stored, with its project's pieces, before it is replaced."""
+    raw, session = belongings.raw(connection.database), connection.session
+    about = {"projectId": stored.project_id, "mendedAt": times.now()}
+    for name, whose in (
+        (type(stored)._meta.db_table, {"_id": stored.pk}),
+        (pieces.Piece._meta.db_table, {"projectId": stored.project_id}),
+    ):
+        for document in raw[name].find(whose, session=session):
+            connection.get_collection(KEPT).insert_one(
+                {**about, "collection": name, "document": document}, session=session
+            )
 
 
 def _project(finding: Finding) -> bool:
@@ -177,6 +179,8 @@ def _orphaned_pieces(finding: Finding) -> bool:
 
     return history.change(work)
 
+        if any(head.schema_version > head.current_schema() for head in heads):
+            return False  # where that one has its pieces, only a newer release knows
 
 def _left_media(finding: Finding) -> bool:
     storage.remove(finding.where)

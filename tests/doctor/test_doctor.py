@@ -144,7 +144,7 @@ DAMAGE: list[tuple[Callable[[Path], None], list[str], str, bool]] = [
     (remove_newest_revision, ["history-cut"], "timeline of project film-1", False),
     (rewrite_revision, ["history-broken"], "timeline of project film-0", False),
     (forge_digest, ["history-broken"], "v2: the hash chain is broken", False),
-    (set_head_back, ["head-behind", "piece-orphaned"], "timeline of project film-0", True),
+    (set_head_back, ["head-behind"], "timeline of project film-0", True),
     (change_head, ["head-differs"], "timeline of project film-1", True),
     (spoil_head, ["head-differs"], "project of project film-1", True),
     (remove_head, ["head-missing", "summary-wrong"], "timeline of project film-1", False),
@@ -229,6 +229,16 @@ def test_a_head_that_is_replaced_is_kept_as_it_was(films: list[str]) -> None:
     assert (entry.kind, entry.user_id, entry.to_version) == ("timeline", "system", 3)
 
 
+def test_so_are_its_pieces(films: list[str]) -> None:
+    by_hand = {"$set": {"elements.0.metadata": {"by": "hand"}}}
+    collection("pieces").update_one({"projectId": "film-0"}, by_hand)
+    assert codes(doctor("--fix"), "mended") == ["head-differs"]
+    kept = collection(mending.KEPT).find({"projectId": "film-0", "collection": "pieces"})
+    first = [one["document"]["elements"][0]["metadata"] for one in kept]
+    collection(mending.KEPT).drop()
+    assert first.count({"by": "hand"}) == 1
+
+
 @pytest.mark.parametrize("versions", [1, 9], ids=["the newest", "all"])
 def test_media_that_only_a_missing_version_names_stay(
     films: list[str], media: Path, versions: int
@@ -241,6 +251,14 @@ def test_media_that_only_a_missing_version_names_stay(
         collection("revisions").delete_one({"_id": revision["_id"]})
     assert codes(doctor("--fix")) == ["history-cut" if versions == 1 else "history-missing"]
     assert list(media.rglob("projects/*/*")) == files
+
+
+def test_pieces_stay_as_long_as_they_may_be_all_that_is_left(films: list[str]) -> None:
+    pieces = list(collection("pieces").find())
+    remove_revision(Path())
+    collection("timelines").update_one({"projectId": "film-0"}, {"$set": {"layers": []}})
+    assert codes(doctor("--fix")) == ["history-broken"]
+    assert list(collection("pieces").find()) == pieces
 
 
 def test_what_was_mended_can_be_worked_on(films: list[str], api: Api) -> None:
