@@ -77,7 +77,7 @@ def _head(finding: Finding) -> bool:
 
     def work() -> bool:
         stored = one(model.everything.filter(pk=finding.document_id))
-        if stored is None:
+        if stored is None or stored.is_going:
             return False
         head = _from_history(stored)
         _keep(stored)
@@ -139,7 +139,7 @@ def _project(finding: Finding) -> bool:
 
     def work() -> bool:
         project = one(Project.everything.filter(pk=finding.document_id))
-        if project is None:
+        if project is None or project.is_going:
             return False
         cache.current.also(*project.records)
         heads = [p for m in _documents().values() if (p := one(m.everything.filter(pk=project.pk)))]

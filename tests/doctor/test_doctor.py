@@ -261,6 +261,20 @@ def test_pieces_stay_as_long_as_they_may_be_all_that_is_left(films: list[str]) -
     assert list(collection("pieces").find()) == pieces
 
 
+@pytest.mark.parametrize("damage", [spoil_readers, spoil_head])
+def test_what_is_being_destroyed_is_not_brought_back(
+    films: list[str], damage: Callable[[Path], None]
+) -> None:
+    project = Project.objects.get(project_id="film-0" if damage is spoil_readers else "film-1")
+    project.delete()
+    damage(Path())
+    found = [f for f in checkup.check_up().findings if f.project_id == project.project_id]
+    assert found
+    project.mark()
+    assert not any(map(mending.mend, found))
+    assert Project.everything.get(pk=project.pk).readers == []
+
+
 def test_what_was_mended_can_be_worked_on(films: list[str], api: Api) -> None:
     remove_piece(Path())
     doctor("--fix")
