@@ -30,6 +30,8 @@ from transcriptions.models import Transcription
 
 _MEDIA = ("video_path", "thumbnail", "trimmed_video_path")
 _AWARE: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
+NOT_READ = (InvalidState, AttributeError, KeyError, TypeError)
+"""What is raised by a state that isn't one, as somebody may have made it by hand."""
 _Key = tuple[str, ObjectId]
 """Kind and ObjectId of a document."""
 
@@ -145,7 +147,7 @@ class _Look:
         except HistoryDamaged as error:
             is_missing = isinstance(error.__cause__, PieceMissing)
             return self._finding("piece-missing" if is_missing else "head-differs", key, str(error))
-        except InvalidState as error:
+        except NOT_READ as error:
             what = f"the head's state isn't one that can be read: {error}"
             return self._finding("head-differs", key, what)
 

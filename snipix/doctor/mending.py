@@ -5,8 +5,7 @@ A document that is replaced is kept as it was in the collection `mended_document
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from django.apps import apps
@@ -18,12 +17,12 @@ from snipix import audit, belongings, cache, history, indexes, pieces, resilienc
 from snipix.accounts import SYSTEM
 from snipix.chains import Chain, HistoryDamaged
 from snipix.doctor import checkup
-from snipix.doctor.examination import wanted_summaries
+from snipix.doctor.examination import NOT_READ, wanted_summaries
 from snipix.doctor.findings import Finding
 from snipix.documents import Document
+from snipix.errors import NewerSchema
 from snipix.history import Revision
 from snipix.mongo import connection, one
-from snipix.refusals import InvalidState
 
 KEPT = "mended_documents"
 _ROUNDS = 4
@@ -89,7 +88,7 @@ def _head(finding: Finding) -> bool:
 
     try:
         return history.change(work)
-    except (HistoryDamaged, InvalidState):
+    except (HistoryDamaged, *NOT_READ):
         return False
 
 
@@ -143,10 +142,7 @@ def _project(finding: Finding) -> bool:
             return False
         cache.current.also(*project.records)
         heads = [p for m in _documents().values() if (p := one(m.everything.filter(pk=project.pk)))]
-        known = {}
-        for head in heads:
-            with suppress(InvalidState, HistoryDamaged):  # that is found by itself
-                known[head.kind] = head.state
+        known = dict(_states(heads))
         wanted = wanted_summaries(project, heads, known)
         for name, summary in wanted.items():
             setattr(project, name, summary)
@@ -159,6 +155,15 @@ def _project(finding: Finding) -> bool:
     return history.change(work)
 
 
+def _states(heads: Iterable[Document]) -> Iterator[tuple[str, Any]]:
+    """The states that can be read, by kind."""
+    for head in heads:
+        try:
+            yield head.kind, head.state
+        except (HistoryDamaged, NewerSchema, *NOT_READ):
+            continue
+
+
 def _orphaned_pieces(finding: Finding) -> bool:
     """Remove pieces that nothing refers to; a save that runs conflicts with this."""
 
@@ -169,6 +174,8 @@ def _orphaned_pieces(finding: Finding) -> bool:
             for model in _documents().values()
             for head in model.everything.filter(project_id=finding.project_id)
         ]
+        if any(head.schema_version > head.current_schema() for head in heads):
+            return False  # where that one has its pieces, only a newer release knows
         for head in heads:
             head.hold()
         used = [id for head in heads for id in pieces.all_ids(head)]
@@ -179,8 +186,6 @@ def _orphaned_pieces(finding: Finding) -> bool:
 
     return history.change(work)
 
-        if any(head.schema_version > head.current_schema() for head in heads):
-            return False  # where that one has its pieces, only a newer release knows
 
 def _left_media(finding: Finding) -> bool:
     storage.remove(finding.where)

@@ -75,6 +75,10 @@ def spoil_head(media: Path) -> None:
     collection("projects").update_one({"projectId": "film-1"}, {"$set": {"name": ""}})
 
 
+def distort_head(media: Path) -> None:
+    collection("timelines").update_one({"projectId": "film-1"}, {"$set": {"layers": "none"}})
+
+
 def remove_head(media: Path) -> None:
     collection("timelines").delete_one({"projectId": "film-1"})
 
@@ -147,6 +151,7 @@ DAMAGE: list[tuple[Callable[[Path], None], list[str], str, bool]] = [
     (set_head_back, ["head-behind"], "timeline of project film-0", True),
     (change_head, ["head-differs"], "timeline of project film-1", True),
     (spoil_head, ["head-differs"], "project of project film-1", True),
+    (distort_head, ["head-differs"], "timeline of project film-1", True),
     (remove_head, ["head-missing", "summary-wrong"], "timeline of project film-1", False),
     (drop_index, ["index-missing"], "revisions: projectId_1_documentId_1", True),
     (add_index, ["index-undeclared"], "revisions: action_1", False),
@@ -259,6 +264,17 @@ def test_pieces_stay_as_long_as_they_may_be_all_that_is_left(films: list[str]) -
     collection("timelines").update_one({"projectId": "film-0"}, {"$set": {"layers": []}})
     assert codes(doctor("--fix")) == ["history-broken"]
     assert list(collection("pieces").find()) == pieces
+
+
+def test_what_cannot_be_read_keeps_nothing_else_from_being_mended(films: list[str]) -> None:
+    remove_revision(Path())
+    collection("timelines").update_one({"projectId": "film-0"}, {"$set": {"layers": "none"}})
+    spoil_readers(Path())
+    change_head(Path())
+    told = doctor("--fix")
+    assert codes(told) == ["history-broken"]
+    assert codes(told, "mended") == ["derived-wrong", "head-differs"]
+    collection(mending.KEPT).drop()
 
 
 @pytest.mark.parametrize("damage", [spoil_readers, spoil_head])
