@@ -116,13 +116,14 @@ def restore(path: Path, name: str, *, say: Say = lambda _: None) -> Restored:
         _fill(database, archive, first or 0, say)
         restored.media_files = _restore_media(archive.media())
         _check(database, proof, restored)
+        _make_indexes(database, archive, retentions=True)
         _empty_cache(name, restored)
         database.drop_collection(MARKER)
         return restored
 
 
 def _prepare(database: Database[Any], archive: Archive, path: Path) -> None:
-    """Make the collections as they were, with their options and indexes."""
+    """Make the collections as they were, with their options, and indexes but for retentions."""
     for name in _MADE_BY_MIGRATE:
         database[name].delete_many({})
     there = set(database.list_collection_names())
@@ -131,13 +132,29 @@ def _prepare(database: Database[Any], archive: Archive, path: Path) -> None:
             continue
         if one["name"] not in there:
             database.create_collection(one["name"], **one["options"])
-        elif "validator" in one["options"]:
+            continue
+        database[one["name"]].drop_indexes()  # they may be those of another release
+        if "validator" in one["options"]:
             database.command("collMod", one["name"], **one["options"])
-        indexes = [_plain(index) for index in one["indexes"] if index["name"] != "_id_"]
-        if indexes:
-            database.command("createIndexes", one["name"], indexes=indexes)
+    _make_indexes(database, archive, retentions=False)
     marker = {"_id": "whole", "archive": archive.id, "file": str(path), "block": 0}
     database[MARKER].replace_one({"_id": "whole"}, marker, upsert=True)
+
+
+def _make_indexes(database: Database[Any], archive: Archive, *, retentions: bool) -> None:
+    """Make indexes as they were.
+
+    Those that remove what is past its retention come last: what had expired since the backup would
+    be gone before it could be counted.
+    """
+    for one in archive.collections:
+        indexes = [
+            _plain(index)
+            for index in one["indexes"]
+            if index["name"] != "_id_" and ("expireAfterSeconds" in index) == retentions
+        ]
+        if indexes:
+            database.command("createIndexes", one["name"], indexes=indexes)
 
 
 def _plain(index: Any) -> dict[str, Any]:

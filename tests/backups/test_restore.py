@@ -125,6 +125,37 @@ def test_what_migrations_have_made_is_replaced(archive: Path, other: str) -> Non
         assert User.objects.count() == 0
 
 
+def test_nothing_expires_before_it_was_counted(
+    archive: Path, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an older archive, MongoDB would remove what is past its retention within a minute."""
+
+    def retentions() -> list[str]:
+        database = connection.database.client[other]
+        return sorted(
+            f"{name}.{index}"
+            for name in database.list_collection_names()
+            for index, told in database[name].index_information().items()
+            if "expireAfterSeconds" in told
+        )
+
+    with inside(other):
+        call_command("migrate", verbosity=0)
+        call_command("ensure_indexes", verbosity=0)
+        connection.database["drafts"].drop_index("updatedAt_1")
+        connection.database["drafts"].create_index("updatedAt", expireAfterSeconds=60)
+    declared, check, seen = retentions(), restoring._check, []
+
+    def counted(*arguments: Any) -> None:
+        seen.append(retentions())
+        check(*arguments)
+
+    monkeypatch.setattr(restoring, "_check", counted)
+    restore(archive, "--database", other)
+    assert seen == [[]]
+    assert retentions() == declared
+
+
 @pytest.mark.parametrize("after", [0, 1, 2])
 def test_an_interrupted_restore_goes_on(
     films: list[str], tmp_path: Path, other: str, after: int, monkeypatch: pytest.MonkeyPatch
