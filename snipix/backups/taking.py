@@ -42,6 +42,8 @@ LEFT_OUT = {"django_session"}
 MOMENTS = 5
 """How many are tried."""
 RESERVE_BYTES = 64 << 20
+_HALF_COPIED = b"half copied"
+"""A stamp that no project has."""
 _AT_ONCE = 100
 """Projects that are copied together at the moment."""
 _CLOCKS_DIFFER = timedelta(hours=1)
@@ -219,6 +221,8 @@ class _Taking:
         while some := list(islice(ids, _AT_ONCE)):
             self.writer.flush()
             first = self.writer.number
+            # Should it end amidst, what is in the archive of them then must not count.
+            self.renewed |= dict.fromkeys(some, (first, _HALF_COPIED))
             self._copy({"$in": some}, session)
             self.writer.flush()
             self.renewed |= {id: (first, changed[id]) for id in some}

@@ -194,6 +194,28 @@ def test_when_the_server_forgets_the_moment_another_one_is_taken(
     assert contents(archive) == stored()
 
 
+def test_what_was_half_copied_at_a_moment_does_not_count(
+    films: list[str], archive: Path, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even of a project that is by then what it was at first."""
+    path = "/projects/film-2/timeline/draft/"
+    copy, attempts = taking._Taking._copy, iter([True])
+
+    def forgotten(self: Any, condition: Any, session: Any = None) -> None:
+        copy(self, condition, session)
+        if session and next(attempts, False):
+            api("DELETE", path, x_client_id="tab")
+            raise OperationFailure("Snapshot too old", 239)
+
+    draft = {"base_etag": api.etag("/projects/film-2/timeline/"), "state": {"zoom": 4}}
+    during(monkeypatch, lambda: api("PUT", path, draft, x_client_id="tab"))
+    monkeypatch.setattr(taking._Taking, "_copy", forgotten)
+    backup(archive)
+    assert contents(archive) == stored()
+    proof = verifying.verify(archive)
+    assert (proof.documents["projects"], proof.findings) == (4, [])
+
+
 def test_when_too_much_is_changed_all_the_time_it_is_told(
     films: list[str], archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
