@@ -19,7 +19,7 @@ from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 from redis.connection import parse_url
 
-from snipix import environment, health
+from snipix import environment, health, releases
 
 TAG = "snipix"
 SECRET_KEY_LENGTH = 50
@@ -266,6 +266,9 @@ def _server_problem(alias: str) -> CheckMessage | None:
         with pymongo.timeout(DATABASE_SECONDS):
             connection.ensure_connection()
             health.check_server(connection.connection)
+            releases.refuse_newer()
+    except releases.NewerDatabase as error:
+        return Error(str(error), id="snipix.E018")
     except health.StandaloneServer as error:
         return Error(str(error), id="snipix.E016")
     except (PyMongoError, DatabaseError):

@@ -17,6 +17,7 @@ from pymongo.errors import PyMongoError
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 from rest_framework.response import Response
 
+from snipix.mongo import is_misfit
 from snipix.refusals import InvalidState, join
 
 logger = logging.getLogger(__name__)
@@ -209,6 +210,8 @@ def as_snipix_error(exc: Exception) -> SnipixError | None:
                 type(cause).__name__,
                 getattr(cause, "code", None),
             )
+            if is_misfit(exc):  # a mistake of ours, which no repeat mends
+                return _from_status(500, "The database refused this change. It was logged.", {})
             return DatabaseUnavailable(
                 "The database can't be reached at the moment. Everything saved before is safe; "
                 "try again in a few seconds."

@@ -6,9 +6,10 @@ from django.db import DatabaseError, models
 from django.db import connection as _connection
 from django.db.models.sql.where import WhereNode
 from django_mongodb_backend.query import where_node
-from pymongo.errors import ConnectionFailure
+from pymongo.errors import BulkWriteError, ConnectionFailure
 
 T = TypeVar("T")
+_MISFIT = 121
 
 connection: Any = _connection
 """This thread's connection, as what it is: Django's type knows neither collections nor sessions."""
@@ -70,6 +71,14 @@ def is_away(error: BaseException | None) -> bool:
     """Whether an error means that MongoDB can't be reached."""
     cause = error.__cause__ if isinstance(error, DatabaseError) and error.__cause__ else error
     return isinstance(cause, ConnectionFailure)
+
+
+def is_misfit(error: BaseException) -> bool:
+    """Whether MongoDB refused a document since it isn't of the form that its validator asks for."""
+    cause = error.__cause__ if isinstance(error, DatabaseError) and error.__cause__ else error
+    if isinstance(cause, BulkWriteError):
+        return any(each.get("code") == _MISFIT for each in cause.details["writeErrors"])
+    return getattr(cause, "code", None) == _MISFIT
 
 
 def one(queryset: models.QuerySet[Any, T]) -> T | None:

@@ -175,7 +175,10 @@ class _Run:
             has_landed = self._has_landed(error)
             if not has_landed:
                 self._count("failed", is_given_up=bool(_reason(error)))
-                raise self._unknown() if has_landed is None else self._translated(error) from error
+                told = self._unknown() if has_landed is None else self._translated(error)
+                if told is error:
+                    raise  # not from itself: the driver's error is its cause
+                raise told from error
             result = self.doubtful[-1]
         self._count("committed")
         return result

@@ -13,7 +13,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 
 from projects.models import Project
-from snipix import errors, health, history, local, releases
+from snipix import checks, errors, health, history, local, releases
 from snipix.history import Revision
 from snipix.mongo import connection
 from tests.conftest import Api
@@ -119,13 +119,17 @@ def test_migrations_of_a_newer_release_arent_served(client: Client, future: None
     assert (told["migrations"]["unknown"], code) == (["projects.0099_future"], 3)
 
 
+def test_the_system_check_says_so(future: None) -> None:
+    found = checks.transactions(databases=["default"])
+    assert [message.id for message in found] == ["snipix.E018"]
+
+
 def test_no_worker_starts_on_a_newer_database(future: None, tmp_path: Path) -> None:
     name = connection.settings_dict["NAME"]
     running = WatchedWeb(tmp_path, env={**os.environ, "MONGODB_DATABASE": name})
     with pytest.raises(local.LocalError), running:
         pass
-    told = [line["event"] for line in running.lines() if line["level"] == "critical"]
-    assert "projects.0099_future" in told[0]
+    assert "has migrations of one: projects.0099_future" in running.printed()
 
 
 def test_an_older_release_sets_no_validators(future: None) -> None:

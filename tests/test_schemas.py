@@ -140,6 +140,20 @@ def test_deep_within_a_document_as_well(
     assert refused.value.code == REFUSED
 
 
+def test_a_refusal_of_mongodbs_is_no_outage_that_a_client_should_wait_for(api: Api) -> None:
+    """There is none that we know of: it would be a mistake of ours, and changes nothing."""
+    path = f"/projects/{api.create()['id']}/"
+    connection.database.command("collMod", "projects", validator={"name": {"$ne": "Odd"}})
+    refused = api("PATCH", path, {"name": "Odd"}, if_match=api.etag(path))
+    assert (refused.status_code, refused.json()["code"]) == (500, "internal-server-error")
+    assert "Retry-After" not in refused
+    assert Project.objects.get().version == 1
+    connection.database.command("collMod", "pieces", validator={"projectId": "another"})
+    path += "timeline/"
+    refused = api("PUT", path, TIMELINE, if_match=api.etag(path))
+    assert refused.status_code == 500, "also where several documents are written at once"
+
+
 # --- What is accepted
 
 
