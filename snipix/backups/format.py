@@ -99,8 +99,18 @@ def read_block(file: BinaryIO, expected: int) -> Block:
     frame = file.read(header.frame_bytes)
     if _digest(header, label_bytes, frame) != header.digest:
         raise Damaged(f"{where}: its content ({label}) was changed")
-    content = zstandard.ZstdDecompressor().decompress(frame, max_output_size=_MOST_BYTES)
+    content = _decompress(frame, where)
     return Block(expected, offset, header.kind, header.amount, label, content, header.digest)
+
+
+def _decompress(frame: bytes, where: str) -> bytes:
+    try:
+        # A frame may say how long it is, and that counts more than `max_output_size`.
+        if zstandard.frame_content_size(frame) > _MOST_BYTES:
+            raise Damaged(f"{where}: it would be longer than any block")
+        return zstandard.ZstdDecompressor().decompress(frame, max_output_size=_MOST_BYTES)
+    except zstandard.ZstdError as error:
+        raise Damaged(f"{where}: its content can't be decompressed") from error
 
 
 def pack_document(collection: int, document: bytes) -> bytes:

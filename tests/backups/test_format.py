@@ -140,3 +140,17 @@ def test_what_is_no_archive_is_told_so(tmp_path: Path) -> None:
         (tmp_path / "a").write_bytes(content)
         with pytest.raises(Damaged, match=r"first 8 bytes|isn't whole"):
             read(tmp_path / "a")
+
+
+def test_a_block_that_would_fill_the_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody but us writes archives, but anybody may hand one to an operator."""
+    with (tmp_path / "a").open("wb") as file:
+        writer = Writer(file, NAMES)
+        writer.write(HEAD, 0, "head", bytes(3_000))
+        about = {"others_from": 1, "projects": 0, "media_files": None, "media_bytes": 0}
+        writer.finish(moment="", database="", renewed={}, **about)
+    monkeypatch.setattr("snipix.backups.format._MOST_BYTES", 2_000)
+    with pytest.raises(Damaged, match="longer than any block"):
+        read(tmp_path / "a")
