@@ -14,6 +14,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
@@ -22,9 +23,12 @@ from django.core.files.storage import Storage, storages
 
 from media.facts import InsufficientStorage
 from projects.models import Project
+from snipix import times
 
 RESERVE_BYTES = 64 * 2**20
 """What an upload leaves free: the database may be on the same disk."""
+SETTLED = timedelta(hours=1)
+"""Files that are younger may be those of an upload, or a restore, that is just being made."""
 _FOLDER = "projects"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -112,6 +116,19 @@ def _sync_folders(path: Path) -> None:
             return
 
 
+def is_settled(*names: str) -> bool:
+    """Whether files are so old that nobody is just about to have a version name them."""
+    return all(map(_is_old, names))
+
+
+def _is_old(name: str) -> bool:
+    try:
+        changed_at = times.aware(media().get_modified_time(name))
+    except FileNotFoundError:
+        return False
+    return times.now() - changed_at > SETTLED
+
+
 def remove(*names: str) -> None:
     """Remove files if they are there."""
     for name in names:
@@ -123,6 +140,14 @@ def projects() -> list[str]:
     if not media().exists(_FOLDER):
         return []
     return sorted(media().listdir(_FOLDER)[0])
+
+
+def files_of(key: object) -> list[str]:
+    """How the storage names the media of a project."""
+    folder = folder_of(key)
+    if not media().exists(folder):
+        return []
+    return [f"{folder}/{file}" for file in media().listdir(folder)[1]]
 
 
 def remove_all(key: str) -> int:

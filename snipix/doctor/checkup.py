@@ -31,8 +31,6 @@ _NEARLY_FULL = 0.8
 _LARGE_BYTES = 12 << 20
 _LARGEST = 5
 _GROWTH = timedelta(days=7)
-SETTLED = timedelta(hours=1)
-"""Files that are younger may be those of an upload that is just being made."""
 _INDEX_CODES = {"missing": "index-missing", "undeclared": "index-undeclared"}
 
 Say = Callable[[int], None]
@@ -185,28 +183,22 @@ def _media(project_id: str, seen: Seen) -> Iterator[Finding]:
         if Project.everything.filter(pk=seen.key).exists():
             yield Finding("media-missing", f"{folder}/{file}", "isn't there", project_id)
     for file in sorted(there - seen.files):
-        if is_settled(f"{folder}/{file}"):
+        if storage.is_settled(f"{folder}/{file}"):
             what = "no version of the project names it"
             yield Finding("media-left", f"{folder}/{file}", what, project_id, "project", seen.key)
-
-
-def is_settled(name: str) -> bool:
-    """Whether a file is so old that no upload is just about to name it."""
-    try:
-        changed_at = times.aware(storage.media().get_modified_time(name))
-    except FileNotFoundError:
-        return False
-    return times.now() - changed_at > SETTLED
 
 
 def orphaned_media() -> Iterator[Finding]:
     """Folders of projects that aren't there."""
     for key in storage.projects():
         folder = storage.folder_of(key)
-        is_ours = ObjectId.is_valid(key)
-        if is_ours and is_settled(folder) and not Project.everything.filter(pk=key).exists():
-            files = len(storage.media().listdir(folder)[1])
-            yield Finding("media-orphaned", folder, f"{files} files of no project")
+        files = storage.files_of(key) if ObjectId.is_valid(key) else []
+        if files and storage.is_settled(*files) and not _is_there(key):
+            yield Finding("media-orphaned", folder, f"{len(files)} files of no project")
+
+
+def _is_there(key: str) -> bool:
+    return Project.everything.filter(pk=key).exists()
 
 
 # --- Sizes

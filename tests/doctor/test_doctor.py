@@ -139,7 +139,7 @@ def leave_folder(media: Path) -> None:
     folder = media / "projects" / str(ObjectId())
     folder.mkdir()
     (folder / "left.mp4").write_bytes(b"frames")
-    os.utime(folder, (OLD, OLD))
+    os.utime(folder / "left.mp4", (OLD, OLD))
 
 
 KEPT: dict[str, Any] = {}

@@ -16,8 +16,8 @@ class Command(OperatorCommand):
 
     help = (
         "Remove the media of projects that were destroyed for ever, and what killed uploads have "
-        "left. Files of projects that are there, or in the trash, stay. Safe to interrupt and to "
-        "repeat, also beside a live server."
+        "left. Files of projects that are there, or in the trash, stay, and what is younger than "
+        "an hour. Safe to interrupt and to repeat, also beside a live server."
     )
     example = "sweep_media --dry-run"
 
@@ -25,7 +25,7 @@ class Command(OperatorCommand):
         parser.add_argument("--dry-run", action="store_true", help="only count")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        purged = [key for key in storage.projects() if not _is_known(key)]
+        purged = [key for key in storage.projects() if _is_left(key)]
         found = {"dry_run": options["dry_run"], "projects": len(purged)}
         if not options["dry_run"]:
             folders = self.progress(purged, total=len(purged), what="projects")
@@ -43,6 +43,11 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"removed {found['left_by_uploads']} files that killed uploads had left"
 
 
-def _is_known(key: str) -> bool:
-    """Whether a folder is that of a project; what isn't named by a key isn't ours to remove."""
-    return not ObjectId.is_valid(key) or Project.everything.filter(pk=ObjectId(key)).exists()
+def _is_left(key: str) -> bool:
+    """Whether a folder is of no project (any more), and not of one that is just being restored.
+
+    What isn't named by a key isn't ours to remove.
+    """
+    if not ObjectId.is_valid(key) or not storage.is_settled(*storage.files_of(key)):
+        return False
+    return not Project.everything.filter(pk=ObjectId(key)).exists()
