@@ -35,6 +35,7 @@ from snipix.backups.verifying import Proof
 from snipix.cache import stats
 from snipix.doctor.examination import examine
 from snipix.doctor.findings import Finding
+from snipix.idempotency import KeptAnswer
 from snipix.mongo import connection
 
 MARKER = "restores"
@@ -257,10 +258,10 @@ def restore_project(path: Path, project_id: str, *, say: Say = lambda _: None) -
 
 
 def check_project(project_id: str) -> None:
-    """Raise NotRestored if anything belongs to a project of this id."""
+    """Raise NotRestored if anything but what a purge leaves belongs to a project of this id."""
     for name, model in belongings.kinds().items():
         if (
-            model is not audit.AuditEntry
+            model not in (audit.AuditEntry, KeptAnswer)
             and model._default_manager.filter(project_id=project_id).exists()
         ):
             raise NotRestored(

@@ -21,6 +21,7 @@ from snipix.chains import Chain, HistoryDamaged
 from snipix.doctor.findings import Finding
 from snipix.documents import Document
 from snipix.history import Revision
+from snipix.idempotency import KeptAnswer
 from snipix.pieces import Piece, PieceMissing
 from snipix.refusals import InvalidState
 from timelines import services as timeline_services
@@ -87,8 +88,8 @@ class _Look:
             self.pieces[bytes(piece.id)] = piece.elements
         elif model is Revision:
             self._add(_instance(Revision, one))
-        elif getattr(model, "goes_with_project", False):
-            self.rest[one.collection] += 1
+        elif getattr(model, "goes_with_project", False) and model is not KeptAnswer:
+            self.rest[one.collection] += 1  # what a purge was answered stays for a while
 
     def _add(self, revision: Revision) -> None:
         key = (revision.kind, revision.document_id)

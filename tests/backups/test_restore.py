@@ -15,9 +15,12 @@ from pymongo.errors import AutoReconnect
 
 from projects.models import Project
 from snipix import history
+from snipix.api import DocumentViewSet
 from snipix.audit import AuditEntry
 from snipix.backups import restoring, taking
 from snipix.demo.stage import pointed_at
+from snipix.doctor import checkup
+from snipix.idempotency import KeptAnswer
 from snipix.mongo import connection
 from tests.backups.conftest import save
 from tests.backups.test_backup import backup, stored
@@ -241,6 +244,19 @@ def test_one_project_comes_back_beside_the_others(archive: Path, api: Api, media
     assert api("GET", "/projects/film-0/timeline/").json() == seen, "nothing old is remembered"
     assert api("GET", "/projects/").json() == listed
     assert AuditEntry.objects.filter(action="restore backup", project_id="film-0").count() == 1
+
+
+def test_what_a_purge_was_answered_is_in_nobodys_way(
+    archive: Path, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DocumentViewSet, "require_staff", lambda self: None)
+    api("DELETE", "/projects/film-0/")
+    answer = api("POST", "/projects/film-0/purge/", idempotency_key="once")
+    assert answer.status_code == 200
+    assert KeptAnswer.objects.filter(project_id="film-0").count() == 1
+    orphans = [f for f in checkup.check_up().findings if f.code == "orphan"]
+    assert orphans == []
+    assert restore(archive, "--project", "film-0")["projects"] == 1
 
 
 def test_its_media_come_back_with_it(archive: Path, api: Api, media: Path) -> None:

@@ -118,11 +118,9 @@ def leave_timeline(media: Path) -> None:
     collection("timelines").insert_one({**left, "_id": ObjectId(), "projectId": "gone"})
 
 
-def leave_answer(media: Path) -> None:
-    left = collection("kept_answers").find_one({"projectId": "film-0"})
-    collection("kept_answers").insert_one(
-        {**left, "_id": ObjectId(), "projectId": "a", "scope": "a"}
-    )
+def leave_draft(media: Path) -> None:
+    left = collection("drafts").find_one({"projectId": "film-1"})
+    collection("drafts").insert_one({**left, "_id": ObjectId(), "projectId": "a"})
 
 
 def remove_media(media: Path) -> None:
@@ -161,7 +159,7 @@ DAMAGE: list[tuple[Callable[[Path], None], list[str], str, bool]] = [
     (remove_piece, ["piece-missing"], "timeline of project film-0", True),
     (leave_piece, ["piece-orphaned"], "pieces of project film-0", True),
     (leave_timeline, ["orphan"], "timeline of project gone", False),
-    (leave_answer, ["orphan"], "kept_answers of project a", False),
+    (leave_draft, ["orphan"], "drafts of project a", False),
     (remove_media, ["media-missing"], ".mp4", False),
     (leave_media, ["media-left"], "left.mp4", True),
     (leave_folder, ["media-orphaned"], "1 files of no project", True),
@@ -210,7 +208,7 @@ def test_damage_is_found_and_named_and_mended_if_it_is_said(
     else:
         assert expected[0] in codes(told)
         for key, document in damaged.items():
-            if key[0] in ("revisions", "timelines", "kept_answers"):
+            if key[0] in ("revisions", "timelines", "drafts"):
                 assert stored()[key] == document, "nothing is lost"
 
 
