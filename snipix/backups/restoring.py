@@ -26,7 +26,7 @@ from redis.exceptions import RedisError
 from media import storage
 from media.incoming import Incoming
 from projects.models import Project
-from snipix import audit, belongings, cache, history, resilience, snapshots
+from snipix import audit, belongings, cache, history, resilience, snapshots, times
 from snipix.accounts import SYSTEM
 from snipix.backups import verifying
 from snipix.backups.archive import Archive, Part, Stored, opened
@@ -35,6 +35,7 @@ from snipix.backups.verifying import Proof
 from snipix.cache import stats
 from snipix.doctor.examination import examine
 from snipix.doctor.findings import Finding
+from snipix.documents import Document
 from snipix.idempotency import KeptAnswer
 from snipix.mongo import connection
 
@@ -254,7 +255,16 @@ def restore_project(path: Path, project_id: str, *, say: Say = lambda _: None) -
     found = list(belongings.read(raw, {"$eq": project_id}))
     restored.documents = len(found)
     restored.findings = examine(project_id, found).findings
+    restored.notes += _notes(Project.everything.get(project_id=project_id))
     return restored
+
+
+def _notes(project: Project) -> Iterator[str]:
+    if project.purge_after:
+        yield (
+            "It is in the trash, as it was then: restore it from there before it is purged, which "
+            f"is due from {times.write(project.purge_after)} on."
+        )
 
 
 def check_project(project_id: str) -> None:
@@ -277,9 +287,24 @@ def _spool(archive: Archive, project_id: str, spool: IO[bytes]) -> ObjectId | No
     key: ObjectId | None = None
     for (_, name, document), _ in archive.stored():
         if document.get("projectId") == project_id and name in names:
+            _refuse(project_id, name, document)
             spool.write(pack_document(names.index(name), bytes(document.raw)))
             key = document["_id"] if name == Project._meta.db_table else key
     return key
+
+
+def _refuse(project_id: str, name: str, document: RawBSONDocument) -> None:
+    """Raise NotRestored for what would vanish again, or keep all else from being served."""
+    if document.get("purgingAt"):
+        raise NotRestored(
+            f"Project {project_id!r} was just being purged, and is in the archive in part."
+        )
+    model = belongings.kinds()[name]
+    if issubclass(model, Document) and document["schemaVersion"] > model.current_schema():
+        raise NotRestored(
+            f"Project {project_id!r} was saved by a newer release of Snipix: with it, this release "
+            "wouldn't serve the database any more. Use that one."
+        )
 
 
 def _insert_project(project_id: str, spool: IO[bytes]) -> None:

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -257,6 +258,33 @@ def test_what_a_purge_was_answered_is_in_nobodys_way(
     orphans = [f for f in checkup.check_up().findings if f.code == "orphan"]
     assert orphans == []
     assert restore(archive, "--project", "film-0")["projects"] == 1
+
+
+def test_what_comes_back_into_the_trash_says_so(archive: Path) -> None:
+    Project.everything.get(project_id="film-3").purge()
+    (note,) = restore(archive, "--project", "film-3")["notes"]
+    assert note.startswith("It is in the trash")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("purgingAt", datetime(2026, 1, 31), "being purged"),
+        ("schemaVersion", 9, "newer release"),
+    ],
+)
+def test_what_could_not_be_served_is_not_restored(
+    films: list[str], tmp_path: Path, field: str, value: Any, told: str
+) -> None:
+    before = connection.database["projects"].find_one({"projectId": "film-3"})
+    changed = {**before, field: value}
+    connection.database["projects"].replace_one({"_id": before["_id"]}, changed)
+    backup(tmp_path / "a")
+    connection.database["projects"].replace_one({"_id": before["_id"]}, before)
+    purge("film-3")
+    with pytest.raises(CommandError, match=told):
+        restore(tmp_path / "a", "--project", "film-3")
+    assert not Project.everything.filter(project_id="film-3").exists()
 
 
 def test_its_media_come_back_with_it(archive: Path, api: Api, media: Path) -> None:
