@@ -23,6 +23,7 @@ from pymongo.errors import PyMongoError
 from projects.models import Project
 from snipix import audit, cache, errors, history, resilience
 from snipix.accounts import SYSTEM, Actor
+from snipix.documents import MENDED
 from snipix.idempotency import KeptAnswer
 from snipix.mongo import connection, one
 
@@ -161,6 +162,8 @@ def _remove_some(project: Project) -> Counter[str]:
         if left <= 0:
             project.mark()
             return gone
+    whose = {"projectId": project.project_id}
+    connection.get_collection(MENDED).delete_many(whose, session=connection.session)
     gone[Project._meta.db_table] = Project.everything.filter(pk=project.pk).erase()
     return gone
 

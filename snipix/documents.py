@@ -24,6 +24,8 @@ from snipix.etags import ETag
 from snipix.mongo import connection
 from snipix.times import now
 
+MENDED = "mended_documents"
+"""The collection in which the doctor keeps what it replaces."""
 Upgrade = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 _POSITION = (
     "version",

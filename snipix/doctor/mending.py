@@ -19,12 +19,11 @@ from snipix.chains import Chain, HistoryDamaged
 from snipix.doctor import checkup
 from snipix.doctor.examination import NOT_READ, wanted_summaries
 from snipix.doctor.findings import Finding
-from snipix.documents import Document
+from snipix.documents import MENDED, Document
 from snipix.errors import NewerSchema
 from snipix.history import Revision
 from snipix.mongo import connection, one
 
-KEPT = "mended_documents"
 _ROUNDS = 4
 """Of looking at a project again after something was mended in it."""
 
@@ -128,7 +127,7 @@ def _keep(stored: Document) -> None:
         (pieces.Piece._meta.db_table, {"projectId": stored.project_id}),
     ):
         for document in raw[name].find(whose, session=session):
-            connection.get_collection(KEPT).insert_one(
+            connection.get_collection(MENDED).insert_one(
                 {**about, "collection": name, "document": document}, session=session
             )
 

@@ -17,6 +17,7 @@ from projects.models import Project
 from snipix import history, mongo, schemas
 from snipix.audit import AuditEntry
 from snipix.doctor import checkup, mending
+from snipix.documents import MENDED
 from snipix.mongo import connection
 from tests.backups.conftest import save
 from tests.backups.test_backup import stored
@@ -225,9 +226,9 @@ def meaning() -> dict[Any, Any]:
 def test_a_head_that_is_replaced_is_kept_as_it_was(films: list[str]) -> None:
     change_head(Path())
     doctor("--fix")
-    kept = collection(mending.KEPT).find_one({"projectId": "film-1"})
+    kept = collection(MENDED).find_one({"projectId": "film-1"})
     assert (kept["collection"], kept["document"]["zoom"]) == ("timelines", 9.0)
-    collection(mending.KEPT).drop()
+    collection(MENDED).drop()
     entry = AuditEntry.objects.get(action="mend")
     assert (entry.kind, entry.user_id, entry.to_version) == ("timeline", "system", 3)
 
@@ -236,10 +237,20 @@ def test_so_are_its_pieces(films: list[str]) -> None:
     by_hand = {"$set": {"elements.0.metadata": {"by": "hand"}}}
     collection("pieces").update_one({"projectId": "film-0"}, by_hand)
     assert codes(doctor("--fix"), "mended") == ["head-differs"]
-    kept = collection(mending.KEPT).find({"projectId": "film-0", "collection": "pieces"})
+    kept = collection(MENDED).find({"projectId": "film-0", "collection": "pieces"})
     first = [one["document"]["elements"][0]["metadata"] for one in kept]
-    collection(mending.KEPT).drop()
+    collection(MENDED).drop()
     assert first.count({"by": "hand"}) == 1
+
+
+def test_what_was_kept_of_a_project_goes_with_it(films: list[str]) -> None:
+    change_head(Path())
+    doctor("--fix")
+    assert collection(MENDED).count_documents({"projectId": "film-1"}) == 1
+    project = Project.objects.get(project_id="film-1")
+    project.delete()
+    Project.everything.get(pk=project.pk).purge()
+    assert collection(MENDED).count_documents({"projectId": "film-1"}) == 0
 
 
 @pytest.mark.parametrize("versions", [1, 9], ids=["the newest", "all"])
@@ -272,7 +283,7 @@ def test_what_cannot_be_read_keeps_nothing_else_from_being_mended(films: list[st
     told = doctor("--fix")
     assert codes(told) == ["history-broken"]
     assert codes(told, "mended") == ["derived-wrong", "head-differs"]
-    collection(mending.KEPT).drop()
+    collection(MENDED).drop()
 
 
 @pytest.mark.parametrize("damage", [spoil_readers, spoil_head])
