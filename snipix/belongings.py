@@ -73,15 +73,12 @@ def kinds() -> Mapping[str, type[models.Model]]:
 
 
 def read(
-    database: Raw,
-    condition: Condition,
-    *,
-    collections: Iterable[str] = (),
-    session: ClientSession | None = None,
+    database: Raw, condition: Condition, *, session: ClientSession | None = None
 ) -> Iterator[Belonging]:
-    """Everything of some projects, or what is in some collections, sorted by project."""
-    names = [name for name in kinds() if not collections or name in collections]
-    streams = [_stream(database, name, rank, condition, session) for rank, name in enumerate(names)]
+    """Everything of some projects, sorted by project."""
+    streams = [
+        _stream(database, name, rank, condition, session) for rank, name in enumerate(kinds())
+    ]
     return (found for _, found in merge(*streams, key=lambda pair: pair[0]))
 
 

@@ -278,12 +278,14 @@ class Document(models.Model):
 
     def overwrite(self) -> None:
         """Store this document in place of whatever is stored of it: for the doctor."""
-        self._update_if({}, self._stored(self._historic_fields()))
+        self.held_at = now()  # a mark that it was changed, where its version stays
+        self._update_if({}, self._stored({*self._historic_fields(), "held_at"}))
         self._pieces.write(self)
 
     def amend(self, *names: str) -> None:
         """Store fields that aren't part of the state, where nobody has saved meanwhile."""
-        self._update_if({"version": self.version}, self._stored(names))
+        self.held_at = now()
+        self._update_if({"version": self.version}, self._stored({*names, "held_at"}))
 
     def _historic_fields(self) -> set[str]:
         """What a change sets: the state, and where it stands in its history."""

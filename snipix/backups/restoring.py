@@ -320,6 +320,7 @@ def _insert_project(project_id: str, spool: IO[bytes]) -> None:
             _write(collection, some, again=again, session=connection.session)
     project = Project.everything.get(project_id=project_id)
     cache.current.also(*project.records)
+    project.hold()  # it isn't what it was before it went, for a backup that has seen that
     audit.record(resilience.record_id(), project, "restore backup", SYSTEM, from_version=0)
 
 

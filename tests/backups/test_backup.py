@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connections
+from django.http import HttpResponse
 from pymongo.errors import OperationFailure
 
 from projects.models import Project
@@ -111,6 +112,12 @@ def test_what_is_changed_while_it_runs_is_in_it_as_it_is_at_the_moment(
     assert verifying.verify(archive).findings == []
 
 
+def amended() -> Any:
+    """What the doctor does where readers are wrong: no version, and no state."""
+    Project.objects.get(project_id="film-0").amend("readers")
+    return HttpResponse()
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -120,8 +127,9 @@ def test_what_is_changed_while_it_runs_is_in_it_as_it_is_at_the_moment(
         lambda api: api("POST", "/projects/film-3/restore/"),
         lambda api: api("DELETE", "/projects/film-2/transcription/"),
         lambda api: api("DELETE", "/projects/film-1/timeline/draft/", x_client_id="tab"),
+        lambda api: amended(),
     ],
-    ids=["renamed", "unnamed", "saved the same", "restored", "trashed", "draft"],
+    ids=["renamed", "unnamed", "saved the same", "restored", "trashed", "draft", "mended"],
 )  # fmt: skip
 def test_no_kind_of_change_goes_unnoticed(
     films: list[str],
