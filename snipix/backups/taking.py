@@ -194,8 +194,9 @@ class _Taking:
             for id, stamp in belongings.stamps(self.database, span):  # before what they speak of
                 stamps.write(json.dumps([id, stamp.hex()]) + "\n")
             self._copy(span)
-            done += count
-            self.say(done)
+            for _ in range(count):
+                done += 1
+                self.say(done)
 
     def _copy(self, condition: belongings.Condition, session: ClientSession | None = None) -> None:
         for one in belongings.read(self.database, condition, session=session):
