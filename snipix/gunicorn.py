@@ -185,11 +185,12 @@ def _await_database(began: float) -> None:
     from django.db import Error
     from pymongo.errors import PyMongoError
 
-    from snipix import health
+    from snipix import health, releases
 
     try:
         health.await_database()
-    except health.StandaloneServer as error:
+        releases.refuse_newer()
+    except (health.StandaloneServer, releases.NewerDatabase) as error:
         _log.critical(str(error))
         os._exit(_WORKER_BOOT_ERROR)  # nothing was served: it was never ready
     except (PyMongoError, Error) as error:

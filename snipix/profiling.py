@@ -7,7 +7,6 @@ whose cache stays as it is, and without changing anything.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import Any, NamedTuple
 
 from django.test.utils import override_settings
@@ -20,7 +19,7 @@ from projects.models import Project
 from projects.warming import Owner
 from snipix import queries
 from snipix.memory import contents
-from snipix.mongo import connection
+from snipix.mongo import connection, is_embedded
 from snipix.queries import Command, Seen
 
 _OF_A_PROJECT = (
@@ -117,14 +116,9 @@ def _explained(command: Command) -> tuple[str | None, int | None]:
     if any(stage.get("stage") == "COLLSCAN" for stage in stages):
         names = {"COLLSCAN"}
     examined = [stage["totalDocsExamined"] for stage in stages if "totalDocsExamined" in stage]
-    plan = None if _is_embedded() else ", ".join(sorted(names)) or None
+    # The server of `make run` plans otherwise than MongoDB.
+    plan = None if is_embedded() else ", ".join(sorted(names)) or None
     return plan, max(examined, default=None)
-
-
-@cache
-def _is_embedded() -> bool:
-    """Whether the server is the one of `make run`, which plans otherwise than MongoDB."""
-    return "secantusVersion" in connection.connection.server_info()
 
 
 def _stages(told: Any) -> Iterator[Mapping[str, Any]]:

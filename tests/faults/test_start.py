@@ -7,7 +7,11 @@ import os
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
+
+import pytest
+from pymongo import MongoClient
 
 from snipix import local
 from snipix.local.processes import ROOT, wait_until
@@ -89,3 +93,22 @@ def test_a_server_without_transactions_that_comes_later_is_refused_as_well(
     with web(tmp_path, MONGODB_URI=standalone.uri) as running, standalone:
         assert wait_until(lambda: not running.is_running(), seconds=20)
         assert "Make it a replica set" in running.printed()
+
+
+def test_a_database_of_a_newer_release_that_comes_later_is_refused_as_well(tmp_path: Path) -> None:
+    mongo = local.Mongo(tmp_path / "mongo")
+    with mongo, MongoClient(mongo.uri, directConnection=True) as client:
+        assert prepare(mongo.uri, "--without-schema").wait(120) == 0
+        database = client[os.environ.get("MONGODB_DATABASE", "snipix")]
+        assert database["django_migrations"].find_one()
+        future = {"app": "projects", "name": "0099_future", "applied": datetime.now(UTC)}
+        database["django_migrations"].insert_one(future)
+    with web(tmp_path, MONGODB_URI=mongo.uri) as running, mongo:
+        assert wait_until(lambda: not running.is_running(), seconds=20)
+        assert "0099_future" in running.printed()
+
+
+@pytest.mark.parametrize("wait", ["0", "0.2"])
+def test_preparing_needs_not_wait(tmp_path: Path, wait: str) -> None:
+    with local.Mongo(tmp_path / "mongo") as mongo:
+        assert prepare(mongo.uri, "--wait", wait).wait(60) == 0
