@@ -16,6 +16,7 @@ from snipix.backups.format import (
     HEAD,
     MANIFEST,
     MEDIA,
+    UNKNOWN_FORM,
     Block,
     Damaged,
     read_block,
@@ -112,7 +113,7 @@ class Archive:
         block = read_block(self._file, 0)
         head = bson.decode(block.content)
         if block.kind != HEAD or head["format"] != FORMAT:
-            raise Damaged("it is of a form that this version of Snipix doesn't know")
+            raise Damaged(UNKNOWN_FORM)
         return head
 
 

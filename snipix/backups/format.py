@@ -37,6 +37,9 @@ _LENGTH_BYTES = 4
 _LEVEL = 3
 
 
+UNKNOWN_FORM = "it is of a form that this version of Snipix doesn't know"
+
+
 class Damaged(Exception):
     """An archive that isn't what was written; says which part of it."""
 
@@ -242,4 +245,7 @@ def _manifest(file: BinaryIO) -> tuple[Manifest, bytes]:
         raise Damaged(f"its manifest, or its trailer: {error}") from error
     if block.kind != MANIFEST:
         raise Damaged("its trailer was changed: there is no manifest where it says")
-    return Manifest(**bson.decode(block.content)), block.digest
+    try:
+        return Manifest(**bson.decode(block.content)), block.digest
+    except TypeError as error:
+        raise Damaged(UNKNOWN_FORM) from error

@@ -154,3 +154,14 @@ def test_a_block_that_would_fill_the_memory_is_refused(
     monkeypatch.setattr("snipix.backups.format._MOST_BYTES", 2_000)
     with pytest.raises(Damaged, match="longer than any block"):
         read(tmp_path / "a")
+
+
+def test_an_archive_of_a_later_form_is_said_to_be_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = lambda self: bson.encode({**self.__dict__, "encrypted": True})  # noqa: E731
+    with monkeypatch.context() as patched:
+        patched.setattr("snipix.backups.format.Manifest.encode", later)
+        write(tmp_path / "a")
+    with pytest.raises(Damaged, match="doesn't know"):
+        read(tmp_path / "a")
