@@ -81,8 +81,7 @@ def measure(folder: Path, projects: int, purged: int) -> dict[str, list[Peak]]:
                 found.setdefault(name, []).append(place.run(*command, codes=(0, 3)))
     for count in (purged // 10, purged):
         with _place(folder / f"purged-{count}") as place:
-            place.fill(count)
-            place.throw_away()
+            place.fill(count, in_trash=True)
             found.setdefault("purge_deleted", []).append(place.run("purge_deleted"))
     return found
 
@@ -149,24 +148,22 @@ class _Place:
             "MEDIA_ROOT": str(folder / "media"),
         }
 
-    def fill(self, projects: int) -> None:
-        """Make a project, and many like it, past the API: that would take hours."""
+    def fill(self, projects: int, *, in_trash: bool = False) -> None:
+        """Make a project, and many like it, past the API: that would take hours.
+
+        `in_trash` puts them there long ago.
+        """
         for command in ("migrate", "ensure_indexes"):
             self.run(command, "--verbosity=0")
         with pointed_at(self.uri, self.database):
             history.change(make_first)
         with MongoClient[dict[str, Any]](self.uri) as client:
+            if in_trash:
+                deleted = {"isDeleted": True, "deletedAt": _LONG_AGO}
+                client[self.database]["projects"].update_one({}, {"$set": deleted})
             multiply(client[self.database], projects)
         self.run("ensure_schema", "--verbosity=0")
         print(f"  {projects:,} projects", flush=True)
-
-    def throw_away(self) -> None:
-        """Put all projects into the trash, long ago."""
-        values = {"isDeleted": True, "deletedAt": _LONG_AGO}
-        with MongoClient[dict[str, Any]](self.uri) as client:
-            client[self.database]["projects"].update_many(
-                {}, {"$set": values}, bypass_document_validation=True
-            )
 
     def run(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> Peak:
         """Run a command, showing what it says. Ends the benchmark if it fails."""
