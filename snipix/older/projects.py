@@ -228,7 +228,7 @@ def _content(sent: Any, project: Project | None) -> dict[str, Any]:
     if isinstance(sent, Mapping):
         is_blank = {name for name in CONTENT_FIELDS if sent.get(name) is None}
         given = {name: v for name, v in sent.items() if name not in READ_ONLY | is_blank}
-        metadata = project.metadata if project else {}
+        metadata = project.state.metadata if project else {}
         sent = undeclared.changes_of(given, metadata, CONTENT_FIELDS)
     serializer = ProjectSerializer(project, data=sent, partial=project is not None)
     serializer.is_valid(raise_exception=True)

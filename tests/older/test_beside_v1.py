@@ -54,6 +54,7 @@ def test_numbers_of_64_bits_come_back(older: Older, api: Api, film: str) -> None
     older.save(film, {**STATE, "big": 2**60, "markers": [{"id": "m", "time": 0, "big": 2**62}]})
     contents.clear()  # so that it is read from the database
     assert older.data("GET", f"/projects/{id}")["big"] == 2**61
+    assert older.data("PUT", f"/projects/{id}", {"small": 1})["big"] == 2**61
     shown = older.data("GET", f"/timeline/{film}")
     assert (shown["big"], shown["markers"][0]["big"]) == (2**60, 2**62)
 
