@@ -4,10 +4,8 @@ Answers hold one word per check, for everyone to read: no addresses, versions or
 What administrators read besides is in `snipix.condition`.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from math import inf
-from threading import Lock
 from typing import Any
 
 import pymongo
@@ -33,10 +31,6 @@ RETRY_AFTER_SECONDS = 5
 RETRY_LATER = {"Retry-After": str(RETRY_AFTER_SECONDS)}
 NEEDED = ("database", "transactions", "migrations")
 """Without any of these no request can be served."""
-TOLD_AGAIN_SECONDS = 5.0
-_looking = Lock()
-_found: tuple[float, dict[str, str]] = (-inf, {})
-"""When this process looked last, and what it found."""
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 _proven: set[str] = set()
 """What was true once stays true as long as this process runs."""
@@ -103,26 +97,9 @@ def report(request: HttpRequest) -> JsonResponse:
 
 
 def look() -> dict[str, str]:
-    """A word for each thing that Snipix needs, or is better with.
-
-    While somebody looks, which takes seconds where a server hangs, all others are told what was
-    found a moment ago: probes by the dozen take no threads from those who save.
-    """
-    global _found
+    """A word for each thing that Snipix needs, or is better with."""
     if stopping.is_told():
         return {"server": "stopping"}
-    at, checks = _found
-    if not _looking.acquire(blocking=time.monotonic() - at > TOLD_AGAIN_SECONDS):
-        return checks
-    try:
-        checks = _look()
-        _found = time.monotonic(), checks
-        return checks
-    finally:
-        _looking.release()
-
-
-def _look() -> dict[str, str]:
     needed = _database_checks()
     indexes = condition.index_state() if needed["database"] == "ok" else "unknown"
     return needed | {"indexes": indexes, "redis": _redis(), "disk": condition.disk_state()}

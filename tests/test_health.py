@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 import tomllib
 from collections.abc import Iterator
@@ -356,31 +355,3 @@ def test_the_steps_of_a_start_tell_their_times(tmp_path: Path) -> None:
 
     assert set(steps) == {"settings loaded", "application loaded", "database reached"}
     assert all(duration > 0 for duration in steps.values())
-
-
-def test_while_one_probe_waits_the_others_are_answered(
-    db: None, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert client.get("/health/ready").status_code == 200
-    is_waiting, is_over = threading.Event(), threading.Event()
-
-    def hanging() -> dict[str, str]:
-        is_waiting.set()
-        is_over.wait(20)
-        return {"server": "stopping"}
-
-    monkeypatch.setattr(health, "_look", hanging)
-    first = threading.Thread(target=health.look)
-    first.start()
-    try:
-        assert is_waiting.wait(5)
-        assert client.get("/health/ready").status_code == 200
-        monkeypatch.setattr(health, "TOLD_AGAIN_SECONDS", 0)
-        later = threading.Thread(target=health.look)
-        later.start()
-        later.join(0.2)
-        assert later.is_alive(), "what was found too long ago isn't told again"
-    finally:
-        is_over.set()
-    first.join(5)
-    later.join(5)
