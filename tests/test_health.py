@@ -23,8 +23,8 @@ from pymongo import MongoClient
 import snipix
 from snipix import condition, health, indexes, local, logs, stopping
 from snipix.accounts import Token
+from snipix.local import ports
 from snipix.local.processes import ROOT, wait_until
-from snipix.local.servers import free_port
 from snipix.mongo import connection as mongo
 from tests.watched import WatchedWeb, web
 
@@ -156,7 +156,7 @@ def test_it_starts_before_the_database_does(tmp_path: Path) -> None:
 def test_without_redis_it_is_ready_all_the_same(tmp_path: Path) -> None:
     env = {
         "MONGODB_DATABASE": connection.settings_dict["NAME"],
-        "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
+        "REDIS_URL": f"redis://127.0.0.1:{ports.unused()}/0",
     }
     with web(tmp_path, **env) as running:
         assert _ready(running) == (200, {**WELL, "redis": "unreachable"})

@@ -18,7 +18,7 @@ from pymongo import MongoClient
 
 from snipix import local
 from snipix.demo.client import Client
-from snipix.local import folder, processes, servers
+from snipix.local import folder, ports, processes
 from tests.media.conftest import MULTIPART_CONTENT, files, form
 from tests.media.films import film
 
@@ -119,7 +119,7 @@ def serves(child: subprocess.Popen[str], data: Path, port: int) -> bool:
 
 
 def is_ready(port: int) -> bool:
-    connection = http.client.HTTPConnection(servers.HOST, port, timeout=5)
+    connection = http.client.HTTPConnection(ports.HOST, port, timeout=5)
     try:
         connection.request("GET", "/health/ready")
         return connection.getresponse().status == 200
@@ -282,7 +282,7 @@ def test_a_folder_stays_with_the_server_that_wrote_it(tmp_path, monkeypatch):
 
 
 def test_a_taken_web_port_is_said_plainly_and_starts_nothing(tmp_path):
-    with socket.create_server((servers.HOST, 0)) as taken:
+    with socket.create_server((ports.HOST, 0)) as taken:
         port = taken.getsockname()[1]
         child = runlocal(tmp_path, port)
         printed = child.communicate(timeout=60)[0]
@@ -294,9 +294,9 @@ def test_a_taken_web_port_is_said_plainly_and_starts_nothing(tmp_path):
 
 
 def test_a_second_run_is_told_where_the_first_is_and_ctrl_c_stops_all(tmp_path):
-    port = servers.free_port()
+    port = ports.unused()
     with running(tmp_path, port) as first:
-        second = runlocal(tmp_path, servers.free_port())
+        second = runlocal(tmp_path, ports.unused())
         assert f"http://127.0.0.1:{port}" in second.communicate(timeout=60)[0]
         assert second.returncode == 1
         assert is_ready(port)
@@ -310,7 +310,7 @@ def test_a_second_run_is_told_where_the_first_is_and_ctrl_c_stops_all(tmp_path):
 
 
 def test_videos_lie_beside_the_data_that_name_them(tmp_path):
-    port = servers.free_port()
+    port = ports.unused()
     with running(tmp_path, port), Client(port) as client:
         assert client.send("POST", "/projects/", b'{"id": "film", "name": "Film"}').status == 201
         sent = {"body": form(film()), "content_type": MULTIPART_CONTENT}
@@ -319,7 +319,7 @@ def test_videos_lie_beside_the_data_that_name_them(tmp_path):
 
 
 def test_it_serves_again_after_it_alone_and_after_everything_was_killed(tmp_path):
-    port = servers.free_port()
+    port = ports.unused()
     with running(tmp_path, port) as first:
         for program in ("secantusd", "redis", "gunicorn"):
             assert pids(tmp_path, program)
@@ -339,7 +339,7 @@ def test_it_serves_again_after_it_alone_and_after_everything_was_killed(tmp_path
 
 @pytest.mark.parametrize(("program", "name"), [("secantusd", "MongoDB"), ("gunicorn", "Snipix")])
 def test_when_a_child_dies_it_is_named_and_the_others_stop(tmp_path, program, name):
-    with running(tmp_path, servers.free_port()) as child:
+    with running(tmp_path, ports.unused()) as child:
         printed = until_announced(child)
         # The oldest: gunicorn's workers have its name.
         os.kill(pids(tmp_path, program)[0], signal.SIGKILL)

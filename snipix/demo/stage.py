@@ -12,8 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from snipix import local
-from snipix.local import processes
-from snipix.local.servers import is_port_free
+from snipix.local import ports, processes
 from snipix.mongo import connection
 
 PREPARE_SECONDS = 120
@@ -156,7 +155,7 @@ def pointed_at(uri: str, database: str) -> Iterator[None]:
 def _kill(server: local.Server) -> None:
     server.kill()
     # A process whose first thread is gone counts as ended; its last one still holds the port.
-    processes.wait_until(lambda: is_port_free(server.port), seconds=5)
+    processes.wait_until(lambda: ports.is_free(server.port), seconds=5)
 
 
 @contextlib.contextmanager

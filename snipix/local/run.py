@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from snipix.local import folder, processes
+from snipix.local import folder, ports, processes
 from snipix.local.chores import Chores
-from snipix.local.servers import HOST, LocalError, Mongo, Redis, Say, Server, Web, gets_free
+from snipix.local.ports import HOST
+from snipix.local.servers import LocalError, Mongo, Redis, Say, Server, Web
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -143,7 +144,7 @@ class Local:
             self.env["SNIPIX_DEMO_ADMIN_PASSWORD"] = password
 
     def _check_port(self) -> None:
-        if not gets_free(self.port):
+        if not ports.gets_free(self.port):
             raise LocalError(
                 f"Port {self.port} is taken by another program. Stop that one, or choose another "
                 f"port: SNIPIX_PORT={self.port + 1} make run"

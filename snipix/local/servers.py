@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -19,12 +18,11 @@ from typing import IO, Any, Self
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from snipix.local import processes
+from snipix.local import ports, processes
+from snipix.local.ports import HOST
 
-HOST = "127.0.0.1"
 START_SECONDS = 60
 STOP_SECONDS = 30
-LET_GO_SECONDS = 2
 LOG_BYTES = 5_000_000
 NOT_YET_INITIALIZED = 94
 
@@ -50,7 +48,7 @@ class Server:
         self, data_dir: Path, *, port: int | None = None, env: Mapping[str, str] | None = None
     ) -> None:
         self.data_dir = data_dir.resolve()
-        self.port = port or free_port()
+        self.port = port or ports.unused()
         self.env = env
         self.process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
@@ -111,7 +109,7 @@ class Server:
             self.process.wait()
             # The workers aren't our children: nobody tells us when they have let the port go.
             processes.wait_until(lambda: not processes.is_group_alive(group), seconds=5)
-            processes.wait_until(lambda: is_port_free(self.port), seconds=5)
+            processes.wait_until(lambda: ports.is_free(self.port), seconds=5)
         self.process = None
 
     def is_running(self) -> bool:
@@ -141,7 +139,7 @@ class Server:
     def _launch(self) -> None:
         if self.is_running():
             raise LocalError(f"{self.name} is running already.")
-        if not gets_free(self.port):
+        if not ports.gets_free(self.port):
             # What listens there would otherwise be taken for our server.
             raise LocalError(f"Port {self.port}, meant for {self.name}, is taken.")
         if self.log is None:
@@ -179,7 +177,7 @@ class Server:
         return self.is_running() and self._has_answered_or_ended()
 
     def _has_answered_or_ended(self) -> bool:
-        return not self.is_running() or (is_port_open(self.port) and self.answers())
+        return not self.is_running() or (ports.is_open(self.port) and self.answers())
 
 
 class Mongo(Server):
@@ -242,8 +240,8 @@ class Mongo(Server):
         # SecantusDB goes on with ending when a client connects, or after 2 s. And a client that
         # it accepts in the instant of the signal swallows that: the thread that is just being
         # started gets it, and the main thread sleeps on.
-        is_port_open(self.port)
-        if not processes.wait_until(self._has_ended, seconds=3) and is_port_open(self.port):
+        ports.is_open(self.port)
+        if not processes.wait_until(self._has_ended, seconds=3) and ports.is_open(self.port):
             super()._ask_to_end()
 
     def _secantus(self) -> list[str]:
@@ -353,46 +351,6 @@ class Web(Server):
             return False
         finally:
             connection.close()
-
-
-_given: set[int] = set()
-"""The ports that this process has been given: servers are made before they listen."""
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on now, and another one each time.
-
-    It lies below those that the system hands out by itself: there, a client that keeps trying
-    to reach a server while it is down could be given the server's own port.
-    """
-    while (port := 20000 + secrets.randbelow(12000)) in _given or not is_port_free(port):
-        pass
-    _given.add(port)
-    return port
-
-
-def gets_free(port: int) -> bool:
-    """Wait a moment for a port that somebody who is just ending has yet to let go."""
-    return processes.wait_until(lambda: is_port_free(port), seconds=LET_GO_SECONDS)
-
-
-def is_port_free(port: int) -> bool:
-    """Tell whether a server could listen on this port of 127.0.0.1."""
-    with socket.socket() as probe:
-        # As the servers do: a connection that was closed a moment ago doesn't count.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-        return True
-
-
-def is_port_open(port: int) -> bool:
-    """Tell whether something listens on this port of 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.settimeout(2)
-        return probe.connect_ex((HOST, port)) == 0
 
 
 def find_program(name: str) -> Path | None:

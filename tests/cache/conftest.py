@@ -18,7 +18,7 @@ from snipix.cache.answers import Bodies, Pages
 from snipix.cache.names import Name
 from snipix.cache.records import Current
 from snipix.cache.servers import Server
-from snipix.local.servers import free_port
+from snipix.local import ports
 
 FILM = Name("project", "film")
 
@@ -117,7 +117,7 @@ def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 def redis(own_redis: Redis, settings: Any) -> Iterator[Redis]:
     """An empty Redis that keeps everything."""
     documents = settings.CACHES["documents"] | {"LOCATION": own_redis.uri}
-    nowhere = documents | {"LOCATION": f"redis://127.0.0.1:{free_port()}/0"}
+    nowhere = documents | {"LOCATION": f"redis://127.0.0.1:{ports.unused()}/0"}
     settings.REDIS_URL = own_redis.uri
     settings.CACHES = settings.CACHES | {"documents": documents, "nowhere": nowhere}
     if not own_redis.is_running():

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Self
 
-from snipix.local.servers import HOST, free_port
+from snipix.local import ports
+from snipix.local.ports import HOST
 
 CHUNK = 64 * 1024
 LAST_CUT = 5
@@ -45,7 +46,7 @@ class Proxy:
     """Whether nobody gets through."""
 
     def __init__(self, target: int, seed: int = 1) -> None:
-        self.target, self.port = target, free_port()
+        self.target, self.port = target, ports.unused()
         self.random = Random(seed)
         self.cuts = 0
         self._cut_share = 0.0

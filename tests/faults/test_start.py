@@ -14,6 +14,7 @@ import pytest
 from pymongo import MongoClient
 
 from snipix import local
+from snipix.local import ports
 from snipix.local.processes import ROOT, wait_until
 from tests.test_health import Standalone
 from tests.watched import WatchedWeb, web
@@ -77,7 +78,7 @@ def test_preparing_waits_for_the_database(tmp_path: Path) -> None:
 
 
 def test_preparing_gives_up_in_the_end_and_says_what_to_do() -> None:
-    port = local.servers.free_port()
+    port = ports.unused()
     uri = f"mongodb://snipix:{PASSWORD}@127.0.0.1:{port}/"
     _, told = prepare(uri, "--wait", "1").communicate(timeout=30)
 
