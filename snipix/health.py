@@ -21,6 +21,7 @@ from pymongo.errors import PyMongoError
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from snipix import cache, condition, releases, stopping
+from snipix.database.base import refuse_if_away
 from snipix.logs import PROBES
 from snipix.mongo import is_away
 
@@ -157,6 +158,7 @@ def _database_checks() -> dict[str, str]:
     checks = dict.fromkeys(NEEDED, "unknown")
     checks["database"] = "unreachable"
     try:
+        refuse_if_away()  # as requests are: probes hold no threads while MongoDB hangs
         with pymongo.timeout(PING_SECONDS):
             connection.ensure_connection()
             hello = connection.connection.admin.command("hello")

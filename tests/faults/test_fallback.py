@@ -1,5 +1,6 @@
 """MongoDB gone: what is cached still answers and says so, the rest is refused at once; and back."""
 
+import http.client
 import time
 from collections.abc import Iterator
 
@@ -8,6 +9,7 @@ import pytest
 from snipix import local
 from snipix.demo.client import Client, Reply
 from snipix.demo.stage import Stage
+from snipix.local.ports import HOST
 
 pytestmark = pytest.mark.skipif(not local.Redis.is_installed(), reason="there is no Redis here")
 FILM, OTHER = "/projects/film/", "/projects/other/"
@@ -42,6 +44,14 @@ def timed(client: Client, method: str, path: str, body: bytes | None = None) -> 
     return reply, time.monotonic() - began
 
 
+def probed(stage: Stage) -> tuple[int, float]:
+    connection = http.client.HTTPConnection(HOST, stage.web.port, timeout=30)
+    began = time.monotonic()
+    connection.request("GET", "/health/ready")
+    with connection.getresponse() as response:
+        return response.status, time.monotonic() - began
+
+
 def test_what_is_cached_answers_while_mongodb_is_away(stage: Stage, client: Client) -> None:
     before = {path: client.send("GET", path) for path in READS}
     assert {reply.status for reply in before.values()} == {200}
@@ -73,6 +83,9 @@ def test_what_is_cached_answers_while_mongodb_is_away(stage: Stage, client: Clie
         assert seconds < AT_ONCE, (method, path, seconds)
         if method != "GET":
             assert "not saved" in reply.json["detail"]
+
+    status, seconds = probed(stage)
+    assert (status, seconds < AT_ONCE) == (503, True), f"a probe holds a thread for {seconds} s"
 
     stage.start()
     wait_until_it_answers(client)
