@@ -244,6 +244,10 @@ class Part(Document):
     class Meta(Document.Meta):
         abstract = True
 
+    def hold(self) -> None:
+        """Hold its project, which every purge changes: of this there may be no document yet."""
+        Project(id=self.pk).hold()
+
     @classmethod
     def current(cls, project: Project) -> Self | None:
         """The part of a project as it is now, without its state; None if it isn't to be read."""

@@ -19,6 +19,7 @@ from snipix import (
 from snipix.accounts import Token, TokenAuthentication
 from snipix.api import DocumentViewSet
 from snipix.cache import stats
+from snipix.demo.stage import Stage
 from snipix.memory import contents
 from snipix.mongo import connection
 
@@ -45,6 +46,13 @@ def db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
         if settings.REDIS_URL and cache.server.state == "ok":
             stats.clear()
         contents.clear()
+
+
+@pytest.fixture
+def inside(stage: Stage, django_db_blocker: Any) -> Iterator[None]:
+    """This process's models, on what a test's web server stores."""
+    with django_db_blocker.unblock(), stage.inside():
+        yield
 
 
 @pytest.fixture

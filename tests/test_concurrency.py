@@ -1,20 +1,20 @@
 """Many clients at once, through a real gunicorn with several workers."""
 
-import os
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 from uuid import uuid4
 
 import msgspec
 import pytest
-from pymongo import MongoClient
 
 from projects.models import Project
 from snipix import history, states
 from snipix.audit import AuditEntry
 from snipix.demo.client import Client, Reply
 from snipix.demo.stage import Stage
+from tests.stages import serving
+from tests.together import at_once
 from timelines import samples
 from timelines.models import Timeline
 from transcriptions.models import Transcription
@@ -24,21 +24,8 @@ SAVERS = 64
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A web server of three workers on the database server that all tests use."""
-    folder = tmp_path_factory.mktemp("web")
-    name = f"snipix_web_{os.getpid()}"
-    with Stage(folder, uri=os.environ["MONGODB_URI"], database=name, workers=3) as stage:
+    with serving(tmp_path_factory.mktemp("web"), workers=3) as stage:
         yield stage
-    # The embedded server takes its time over what all these tests leave.
-    with MongoClient(os.environ["MONGODB_URI"], socketTimeoutMS=120_000) as client:
-        client.drop_database(name)
-
-
-@pytest.fixture
-def inside(stage: Stage, django_db_blocker) -> Iterator[None]:
-    """This process's models, on what the web server stores."""
-    with django_db_blocker.unblock(), stage.inside():
-        yield
 
 
 @pytest.fixture
@@ -60,24 +47,13 @@ def save(client: Client, project: str, state: Any, etag: str, **headers: str) ->
     return client.send("PUT", f"/projects/{project}/timeline/", body, if_match=etag, **headers)
 
 
-def at_once(stage: Stage, count: int, work: Callable[[Client, int], Any]) -> list[Any]:
-    """What several threads return that begin at the same moment, each with its own connection."""
-    results: dict[int, Any] = {}
-    start = threading.Barrier(count)
-
-    def run(number: int) -> None:
-        with Client(stage.web.port) as client:
+def clients_at_once(stage: Stage, count: int, work: Callable[[Client, int], Any]) -> list[Any]:
+    """What clients get that begin at the same moment, each over a connection of its own."""
+    with ExitStack() as connected:
+        clients = [connected.enter_context(Client(stage.web.port)) for _ in range(count)]
+        for client in clients:
             client.send("GET", "/projects/?page_size=1")  # so that all are connected
-            start.wait()
-            results[number] = work(client, number)
-
-    threads = [threading.Thread(target=run, args=(n,), daemon=True) for n in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(180)
-    assert sorted(results) == list(range(count)), "not all were answered"
-    return [results[number] for number in range(count)]
+        return at_once(count, lambda number: work(clients[number], number))
 
 
 def statuses(replies: list[Reply]) -> list[int]:
@@ -97,7 +73,7 @@ def test_64_savers_of_one_timeline_make_64_versions(
             replies.append(save(client, project, state, head.etag))
         return replies
 
-    replies = at_once(stage, SAVERS, add_a_marker)
+    replies = clients_at_once(stage, SAVERS, add_a_marker)
     assert {reply.status for each in replies for reply in each} <= {200, 412}
     versions = sorted(each[-1].json["version"] for each in replies)
     assert versions == list(range(1, SAVERS + 1))
@@ -122,7 +98,7 @@ def test_a_save_sent_five_times_at_once_with_one_key_makes_one_version(
     for version in range(1, 6):
         state = states.to_builtins(samples.timeline(version, 20))
         key = f"save-{version}"
-        replies = at_once(
+        replies = clients_at_once(
             stage,
             5,
             lambda c, n: save(c, project, state, etag, idempotency_key=key),  # noqa: B023
@@ -141,7 +117,7 @@ def test_of_several_first_saves_one_becomes_version_1(
     with Client(stage.web.port) as client:
         etag = client.send("GET", f"/projects/{project}/timeline/").etag
     states_sent = [states.to_builtins(samples.timeline(seed, 5)) for seed in range(8)]
-    replies = at_once(stage, 8, lambda c, n: save(c, project, states_sent[n], etag))
+    replies = clients_at_once(stage, 8, lambda c, n: save(c, project, states_sent[n], etag))
     assert statuses(replies) == [200, *[412] * 7]
     winner = next(n for n, reply in enumerate(replies) if reply.status == 200)
     assert replies[winner].json["version"] == 1
@@ -153,7 +129,7 @@ def test_of_several_first_saves_one_becomes_version_1(
 
 
 def test_of_several_projects_with_one_id_one_is_made(stage: Stage, inside: None) -> None:
-    replies = at_once(stage, 8, lambda client, n: create(client, "the-film"))
+    replies = clients_at_once(stage, 8, lambda client, n: create(client, "the-film"))
     assert statuses(replies) == [201, *[409] * 7]
     assert {reply.json["code"] for reply in replies if reply.status == 409} == {"id-taken"}
     assert history.verify(Project.objects.get(project_id="the-film")) == 1
@@ -169,7 +145,7 @@ def test_a_create_sent_several_times_at_once_with_one_key_makes_one_project(
     def send(client: Client, number: int) -> Reply:
         return client.send("POST", "/projects/", msgspec.json.encode(body), idempotency_key=key)
 
-    replies = at_once(stage, 8, send)
+    replies = clients_at_once(stage, 8, send)
     assert statuses(replies) == [201] * 8
     assert len({reply.body for reply in replies}) == 1
     assert history.verify(Project.objects.get(tags=[id or "none"])) == 1
@@ -198,7 +174,7 @@ def test_renames_and_saves_at_once_dont_disturb_each_other(
         return replies
 
     both = (save_and_save, rename_and_rename)
-    saves, renames = at_once(stage, 2, lambda client, n: both[n](client))
+    saves, renames = clients_at_once(stage, 2, lambda client, n: both[n](client))
     assert statuses(saves) == statuses(renames) == [200] * 15
     with Client(stage.web.port) as client:
         seen = client.send("GET", f"/projects/{project}/").json
@@ -219,7 +195,7 @@ def test_a_save_and_a_delete_at_once_leave_nothing_half_done(
             return client.send("DELETE", f"/projects/{project}/")
         return save(client, project, state, etag)
 
-    deleted, saved = at_once(stage, 2, work)
+    deleted, saved = clients_at_once(stage, 2, work)
     assert deleted.status == 200
     assert saved.status in (200, 404)
     found = Project.everything.get(project_id=project)
@@ -263,7 +239,7 @@ def test_16_clients_merge_their_edits_and_none_is_lost(
             made.append(reply.json["version"])
         return made
 
-    versions = [version for made in at_once(stage, 16, work) for version in made]
+    versions = [version for made in clients_at_once(stage, 16, work) for version in made]
     timeline = Timeline.objects.get(project_id=project)
     assert sorted(versions) == list(range(2, 66))
     assert {m.id for m in timeline.state.markers} == {
@@ -299,7 +275,7 @@ def test_a_recognisers_batches_are_added_once_each(
         repeated = msgspec.json.encode({"segments": batches[number]})
         return [*replies, client.send("POST", f"{path}segments/", repeated)]
 
-    replies = [reply for made in at_once(stage, 8, work) for reply in made]
+    replies = [reply for made in clients_at_once(stage, 8, work) for reply in made]
     assert statuses(replies) == [200] * len(replies)
     assert len(replies) > 130
     transcription = Transcription.objects.get(project_id=project)

@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 from zlib import crc32
@@ -20,7 +18,6 @@ import pytest
 import schemathesis
 from django.contrib.auth.models import User
 from hypothesis import assume
-from pymongo import MongoClient
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.config import SchemathesisConfig
 
@@ -29,6 +26,7 @@ from snipix.demo.client import Client
 from snipix.demo.stage import Stage
 from snipix.local.processes import ROOT
 from tests.media.films import film as video
+from tests.stages import serving
 
 EXAMPLES = 6
 """Requests for each operation, in the suite."""
@@ -124,26 +122,16 @@ class Stranger(Fuzzed):
         """Somebody else's film isn't theirs to keep."""
 
 
-@contextmanager
-def serving(folder: Path, mode: str) -> Iterator[Stage]:
-    """A web server on the database server that all tests use."""
-    uri, name = os.environ["MONGODB_URI"], f"snipix_fuzz_{mode}_{os.getpid()}"
-    with Stage(folder, uri=uri, database=name, SNIPIX_AUTH=mode) as stage:
-        yield stage
-    with MongoClient(uri, socketTimeoutMS=120_000) as client:
-        client.drop_database(name)
-
-
 @pytest.fixture(scope="module")
 def anonymous(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
-    with serving(tmp_path_factory.mktemp("fuzz"), "anonymous") as stage:
+    with serving(tmp_path_factory.mktemp("fuzz")) as stage:
         yield Fuzzed(stage.web.port, "film")
 
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """With accounts."""
-    with serving(tmp_path_factory.mktemp("fuzz"), "accounts") as stage:
+    with serving(tmp_path_factory.mktemp("fuzz"), SNIPIX_AUTH="accounts") as stage:
         yield stage
 
 

@@ -1,7 +1,6 @@
 """`manage.py ensure_indexes`: what is declared, what exists, and how one becomes the other."""
 
 import json
-import threading
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
@@ -13,6 +12,7 @@ from snipix import indexes
 from snipix.audit import AuditEntry
 from snipix.mongo import connection
 from tests.conftest import Api
+from tests.together import meanwhile
 
 UNIQUE = "projectId_1"
 TTL = "createdAt_1"
@@ -94,22 +94,10 @@ def test_an_index_of_other_options_is_named_and_only_built_anew_with_prune() -> 
 
 
 def test_indexes_are_made_beside_writers(api: Api) -> None:
-    ended = threading.Event()
-    made: list[str] = []
-
-    def write() -> None:
-        while not ended.is_set():
-            made.append(Api().create()["id"])
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
+    with meanwhile(lambda: Api().create()["id"]) as made:
         while len(made) < 10:
             projects().drop_index(UNIQUE)
             ensure()
-    finally:
-        ended.set()
-        writer.join()
     assert projects().count_documents({}) == len(made)
     assert found() == []
 

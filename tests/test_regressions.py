@@ -77,9 +77,9 @@ def test_a_kept_answer_doesnt_outlive_its_project(api: Api) -> None:
     """An equal save conflicts with a purge, though it makes no version."""
     project_id = api.create()["id"]
     save(api, project_id, {"zoom": 2})
-    held = Timeline.objects.get().held_at
+    held = Project.objects.get().held_at
     save(api, project_id, {"zoom": 2}, idempotency_key="k")
-    assert Timeline.objects.get().held_at != held
+    assert Project.objects.get().held_at != held
     Project.objects.all().delete()
     Project.everything.all().purge()
     assert not KeptAnswer.objects.exists()

@@ -1,7 +1,6 @@
 """MongoDB itself refuses what the API wouldn't store, and nothing that it stores."""
 
 import json
-import threading
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -26,6 +25,7 @@ from tests.administration import TIMELINE
 from tests.conftest import Api
 from tests.test_schema_versions import MODELS, SAMPLES
 from tests.timelines import test_state as timelines
+from tests.together import meanwhile
 from tests.transcriptions import test_state as transcriptions
 from timelines.models import Timeline
 from timelines.samples import timeline
@@ -285,22 +285,11 @@ def test_documents_that_dont_fit_are_named(stored: dict[str, Any]) -> None:
 
 
 def test_validators_are_set_beside_writers(api: Api) -> None:
-    ended, made = threading.Event(), []
-
-    def write() -> None:
-        while not ended.is_set():
-            made.append(Api().create()["id"])
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
+    with meanwhile(lambda: Api().create()["id"]) as made:
         while len(made) < 10:
             off("projects")
             off("revisions")
             ensure()
-    finally:
-        ended.set()
-        writer.join()
     assert connection.get_collection("revisions").count_documents({}) == len(made)
     assert list(schemas.drift()) == []
 

@@ -86,11 +86,13 @@ class DraftViewSet(api.DocumentViewSet):
         drafts.client_of(self.actor)
         body = states.decode(wire.raw(request), DraftBody)
         state.check(body.state)
-        project = self.get_project("write")
-        draft = history.change(
-            lambda: drafts.put(project, body.state, base_etag=body.base_etag, actor=self.actor)
-        )
-        return Response(wire.encode(DraftRead.of(draft, project)))
+
+        def work() -> DraftRead:
+            project = self.get_project("write")
+            draft = drafts.put(project, body.state, base_etag=body.base_etag, actor=self.actor)
+            return DraftRead.of(draft, project)
+
+        return Response(wire.encode(history.change(work)))
 
     @extend_schema(
         parameters=[openapi.CLIENT_ID], responses={204: None, **openapi.problems(400, 404)}

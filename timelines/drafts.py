@@ -27,7 +27,11 @@ def client_of(actor: Actor) -> str:
 
 @wrap_database_errors
 def put(project: Project, state: TimelineState, *, base_etag: str, actor: Actor) -> Draft:
-    """Keep a draft in place of the client's last one, within a change: the last who comes wins."""
+    """Keep a draft in place of the client's last one, within a change: the last who comes wins.
+
+    A purge that runs at the same time conflicts with it: on the draft, or if that is new, on the
+    project.
+    """
     content = states.encode(state)
     values = {
         "baseEtag": base_etag,
@@ -35,9 +39,11 @@ def put(project: Project, state: TimelineState, *, base_etag: str, actor: Actor)
         "frame": frames.compress(content, None),
         "size": len(content),
     }
-    connection.get_collection(Draft._meta.db_table).update_one(
+    kept = connection.get_collection(Draft._meta.db_table).update_one(
         _of(project, actor), {"$set": values}, upsert=True, session=connection.session
     )
+    if kept.upserted_id:
+        project.hold()
     return get(project, actor=actor)
 
 

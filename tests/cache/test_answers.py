@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -19,6 +17,7 @@ from snipix.cache.answers import Body, Coding
 from snipix.cache.names import Name
 from snipix.cache.serializer import seal, unseal
 from tests.cache.conftest import Process, Redis
+from tests.together import at_once
 
 STATE = b'{"clips": [' + b'{"id": "clip", "start": 0.5}, ' * 500 + b"{}]}"
 PLACE = ("timeline", "film", '"3.abc.1.0"')
@@ -95,18 +94,16 @@ def test_a_document_that_has_moved_on_is_kept_under_its_new_etag(here: Process) 
 
 
 def test_who_wants_the_same_at_once_has_it_made_once(here: Process) -> None:
-    everybody, make = threading.Barrier(8), Maker()
+    make = Maker()
 
     def slowly() -> tuple[str, bytes]:
         time.sleep(0.2)
         return make()
 
     def fetch(i: int) -> bytes:
-        everybody.wait()
         return unpacked(here.bodies.fetch(*PLACE, slowly, "zstd" if i % 2 else ""))
 
-    with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(fetch, range(8))) == [STATE] * 8
+    assert at_once(8, fetch) == [STATE] * 8
     assert make.calls == 1
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any
 
@@ -20,6 +18,7 @@ from snipix import cache, limits
 from snipix.cache.servers import Server, Taken
 from snipix.limits import Limiter, Policy
 from tests.cache.conftest import Redis
+from tests.together import at_once
 
 HOUR = 3600
 """A window in which nothing comes back while a test runs."""
@@ -32,14 +31,7 @@ _numbers = count(1)
 
 def together(work: Callable[[int], bool], threads: int, times: int) -> int:
     """How often work is done that many threads do at once."""
-    barrier = threading.Barrier(threads)
-
-    def run(number: int) -> int:
-        barrier.wait()
-        return sum(work(number) for _ in range(times))
-
-    with ThreadPoolExecutor(threads) as pool:
-        return sum(pool.map(run, range(threads)))
+    return sum(at_once(threads, lambda number: sum(work(number) for _ in range(times))))
 
 
 def test_of_many_changes_at_once_exactly_the_quota_is_allowed(redis: Redis) -> None:

@@ -12,21 +12,15 @@ from snipix import errors
 from snipix.local.processes import wait_until
 from tests.cache.conftest import Database, Process
 from tests.cache.test_records import NEW, OLD, save
+from tests.together import at_once
 
 
 def test_who_misses_at_once_reads_once(here: Process, database: Database) -> None:
-    everybody = threading.Barrier(8)
-
     def load() -> bytes:
         time.sleep(0.2)
         return database()
 
-    def read(_: int) -> bytes | None:
-        everybody.wait()
-        return here.read(load)
-
-    with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(read, range(8))) == [OLD] * 8
+    assert at_once(8, lambda _: here.read(load)) == [OLD] * 8
     assert database.reads == 1
 
 

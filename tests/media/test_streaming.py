@@ -1,10 +1,8 @@
 """Uploads and downloads through a real gunicorn: memory, broken connections, full disks."""
 
 import contextlib
-import os
 import resource
 import socket
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +12,6 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from pymongo import MongoClient
 
 from media.containers import HEAD_BYTES
 from projects.models import Project
@@ -22,6 +19,8 @@ from snipix import history
 from snipix.demo.client import Client, Reply
 from snipix.demo.stage import Stage
 from tests.media.films import film
+from tests.stages import serving
+from tests.together import at_once
 
 BOUNDARY = "x" * 30
 HEAD = (
@@ -37,25 +36,15 @@ SENDERS = WORKERS * THREADS
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A web server of two workers on the database server that all tests use."""
     folder = tmp_path_factory.mktemp("media")
-    name = f"snipix_media_{os.getpid()}"
-    env = {"MEDIA_ROOT": str(folder / "media"), "BODY_TIMEOUT": str(BODY_TIMEOUT)}
-    env["MAX_VIDEO_BYTES"] = str(10**18)
-    env["WEB_THREADS"] = str(THREADS)
-    with Stage(
-        folder, uri=os.environ["MONGODB_URI"], database=name, workers=WORKERS, **env
-    ) as stage:
+    env = {
+        "MEDIA_ROOT": str(folder / "media"),
+        "BODY_TIMEOUT": str(BODY_TIMEOUT),
+        "MAX_VIDEO_BYTES": str(10**18),
+        "WEB_THREADS": str(THREADS),
+    }
+    with serving(folder, workers=WORKERS, **env) as stage:
         yield stage
-    with MongoClient(os.environ["MONGODB_URI"], socketTimeoutMS=120_000) as client:
-        client.drop_database(name)
-
-
-@pytest.fixture
-def inside(stage: Stage, django_db_blocker: Any) -> Iterator[None]:
-    """This process's models, on what the web server stores."""
-    with django_db_blocker.unblock(), stage.inside():
-        yield
 
 
 @pytest.fixture
@@ -205,24 +194,16 @@ def test_two_uploads_at_once_are_both_answered_and_the_last_one_stays(
 ) -> None:
     contents = [film(), film("webm"), film("avi"), film("mkv")]
     before = set(kept(stage))
-    replies: dict[int, tuple[int, Any]] = {}
-    start = threading.Barrier(len(contents))
 
-    def send(number: int) -> None:
-        start.wait()
-        content = contents[number]
-        replies[number] = upload(stage, project, [content], len(content))
+    def send(number: int) -> tuple[int, Any]:
+        return upload(stage, project, [contents[number]], len(contents[number]))
 
-    threads = [threading.Thread(target=send, args=(n,)) for n in range(len(contents))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert [replies[n][0] for n in range(len(contents))] == [201] * len(contents)
+    replies = at_once(len(contents), send)
+    assert [status for status, _ in replies] == [201] * len(contents)
     found = Project.objects.get(project_id=project)
     assert found.version == 1 + len(contents)
     assert history.verify(found) == found.version
-    last = max(replies, key=lambda number: replies[number][1]["version"])
+    last = max(range(len(replies)), key=lambda number: replies[number][1]["version"])
     with Client(stage.web.port) as client:
         assert client.send("GET", f"/projects/{project}/video/").body == contents[last]
     states = [history.read(found, version) for version in range(2, found.version + 1)]

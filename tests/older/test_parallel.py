@@ -2,17 +2,16 @@
 
 import http.client
 import json
-import os
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pymongo import MongoClient
 
 from projects.models import Project
 from snipix import history
 from snipix.demo.stage import Stage
+from tests.stages import serving
+from tests.together import at_once
 from timelines.models import Timeline
 
 SAVERS = 32
@@ -20,20 +19,8 @@ SAVERS = 32
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A web server of three workers on the database server that all tests use."""
-    name = f"snipix_older_{os.getpid()}"
-    folder = tmp_path_factory.mktemp("older")
-    with Stage(folder, uri=os.environ["MONGODB_URI"], database=name, workers=3) as stage:
+    with serving(tmp_path_factory.mktemp("older"), workers=3) as stage:
         yield stage
-    with MongoClient(os.environ["MONGODB_URI"], socketTimeoutMS=120_000) as client:
-        client.drop_database(name)
-
-
-@pytest.fixture
-def inside(stage: Stage, django_db_blocker: Any) -> Iterator[None]:
-    """This process's models, on what the web server stores."""
-    with django_db_blocker.unblock(), stage.inside():
-        yield
 
 
 def send(stage: Stage, method: str, path: str, body: Any = None) -> Any:
@@ -50,22 +37,13 @@ def send(stage: Stage, method: str, path: str, body: Any = None) -> Any:
 
 def saved_at_once(stage: Stage, film: str) -> list[Any]:
     """What savers are answered that all begin at the same moment."""
-    start = threading.Barrier(SAVERS)
-    answers: dict[int, Any] = {}
 
-    def save(number: int) -> None:
+    def save(number: int) -> Any:
         marker = {"id": f"m{number}", "time": number, "by": number}
         body = {"project_id": film, "timeline_state": {"markers": [marker]}}
-        start.wait()
-        answers[number] = send(stage, "POST", "/timeline/", body)
+        return send(stage, "POST", "/timeline/", body)
 
-    threads = [threading.Thread(target=save, args=(n,), daemon=True) for n in range(SAVERS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    assert sorted(answers) == list(range(SAVERS)), "not all were answered"
-    return [answers[number] for number in range(SAVERS)]
+    return at_once(SAVERS, save)
 
 
 def test_32_saves_at_once_make_32_versions_and_none_is_lost(stage: Stage, inside: None) -> None:

@@ -12,17 +12,24 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import OperationalError
+from django.db import OperationalError, connections
 
 from media import storage
 from projects import purging
 from projects.models import Project
 from snipix import errors, history, times
+from snipix.accounts import SYSTEM, Actor
 from snipix.audit import AuditEntry
+from snipix.idempotency import KeptAnswer
 from snipix.mongo import connection
 from tests.administration import TIMELINE
 from tests.conftest import Api
+from tests.together import at_once
+from timelines import drafts, services
+from timelines.models import Timeline
+from timelines.state import TimelineState
 
+EMPTY = TimelineState()
 OURS = [model._meta.db_table for model in purging._belonging()]
 
 
@@ -219,25 +226,11 @@ def test_what_is_deleted_again_meanwhile_waits_again(api: Api) -> None:
     assert left(project) == kept
 
 
-def at_once(*works: Callable[[], Any]) -> list[Any]:
-    """Do all this in threads that begin together, and return the results."""
-    ready = threading.Barrier(len(works))
-
-    def run(work: Callable[[], Any]) -> Any:
-        ready.wait()
-        try:
-            return work()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(works)) as pool:
-        return list(pool.map(run, works))
-
-
 @pytest.mark.parametrize("round", range(6))
 def test_a_restore_at_the_same_moment_wins_or_comes_too_late(api: Api, round: int) -> None:
     project = trashed(api, "old")
-    restored, told = at_once(lambda: Api()("POST", "/projects/old/restore/"), purge)
+    works = (lambda: Api()("POST", "/projects/old/restore/"), purge)
+    restored, told = at_once(2, lambda number: works[number]())
     if restored.status_code == 200:
         assert told["projects"] == 0
         assert Project.objects.get().readers == ["anonymous"]
@@ -249,9 +242,59 @@ def test_a_restore_at_the_same_moment_wins_or_comes_too_late(api: Api, round: in
         assert left(project) == {}
 
 
+def _save_what_is_there(project: Project) -> None:
+    assert not services.save_timeline(project, Timeline.of(project), EMPTY, actor=SYSTEM)
+    KeptAnswer(
+        scope=project.project_id, project_id=project.project_id, user_id="anonymous", key="late",
+        fingerprint=b"", status=200, headers={}, body=b"", created_at=times.now(),
+    ).save(force_insert=True)  # fmt: skip
+
+
+def _autosave(project: Project) -> None:
+    drafts.put(project, EMPTY, base_etag="", actor=Actor("anonymous", client_id="late"))
+
+
+@pytest.mark.parametrize("write", [_save_what_is_there, _autosave])
+@pytest.mark.parametrize("is_large", [False, True])
+def test_what_began_before_a_purge_leaves_nothing_behind(
+    api: Api, monkeypatch: pytest.MonkeyPatch, write: Callable[[Project], None], is_large: bool
+) -> None:
+    """It makes no version that could conflict with the purge."""
+    api.create("Film", id="old")
+    path = "/projects/old/timeline/"
+    assert api("PUT", path, {}, if_match=api.etag(path)).json()["version"] == 1
+    has_read, is_purged = threading.Event(), threading.Event()
+
+    def work() -> None:
+        project = Project.objects.in_hands_of("anonymous", "old", "write")
+        has_read.set()
+        assert is_purged.wait(30)
+        write(project)
+
+    def change() -> None:
+        try:
+            history.change(work)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(change)
+        assert has_read.wait(30)
+        api("DELETE", "/projects/old/")
+        project = Project.everything.get()
+        if is_large:
+            monkeypatch.setattr(purging, "BATCH", 1)
+        history.change(lambda: purging.begin(project, actor=SYSTEM))
+        is_purged.set()
+        with pytest.raises(errors.NotFound):
+            late.result()
+    purging.finish(project.pk, Counter())
+    assert left(project) == {}
+
+
 def test_two_purges_at_once_purge_each_project_once(api: Api) -> None:
     projects = [trashed(api, f"old-{number}") for number in range(4)]
-    at_once(purge, purge)
+    at_once(2, lambda _: purge())
     assert not any(map(left, projects))
     assert len(AuditEntry.objects.filter(action="purge")) == 4
 

@@ -1,16 +1,15 @@
 """What an editor autosaves between saves."""
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connections
 
 from projects.models import Project
 from snipix.audit import AuditEntry
 from snipix.history import Revision
 from tests.conftest import Api, as_
+from tests.together import at_once
 from timelines.models import Draft
 
 
@@ -118,13 +117,6 @@ def test_drafts_go_with_their_project(api: Api, path: str) -> None:
 
 
 def test_autosaves_at_once_leave_one_draft(api: Api, path: str) -> None:
-    def send(zoom: int) -> int:
-        try:
-            return autosave(Api(), path, zoom).status_code
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(send, range(1, 17)))
-    assert set(answers) == {200}
+    answers = at_once(8, lambda number: autosave(Api(), path, 1 + number))
+    assert {answer.status_code for answer in answers} == {200}
     assert Draft.objects.count() == 1
