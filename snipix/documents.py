@@ -242,14 +242,16 @@ class Document(models.Model):
 
     def delete(self, *, actor: Actor = SYSTEM) -> tuple[int, dict[str, int]]:  # type: ignore[override]
         """Move to the trash, whatever the version is by now. Returns as Django's `delete` does."""
-        self._set_trashed(True, "delete", actor)
+        self._set_trashed(True, actor)
         return 1, {self._meta.label: 1}
 
     def restore(self, *, actor: Actor = SYSTEM) -> None:
         """Bring back from the trash, whatever the version is by now."""
-        self._set_trashed(False, "restore", actor)
+        self._set_trashed(False, actor)
 
-    def _set_trashed(self, is_deleted: bool, action: str, actor: Actor) -> None:
+    def _set_trashed(self, is_deleted: bool, actor: Actor) -> None:
+        action = "delete" if is_deleted else "restore"
+
         def work() -> None:
             self.refresh_from_db()
             history.write(self, action=action, actor=actor, is_deleted=is_deleted)
@@ -257,9 +259,9 @@ class Document(models.Model):
         history.change(work)
 
     def hold(self) -> None:
-        """Make a change that finds nothing to change conflict with whoever changes this document.
+        """Make a change that changes nothing of this document conflict with whoever purges it.
 
-        Otherwise it would write nothing but its kept answer, and that could outlive a purge.
+        Otherwise what it does write, such as its kept answer, could outlive a purge.
         """
         self._update_if({}, {"heldAt": now()})
 

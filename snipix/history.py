@@ -140,15 +140,7 @@ def write(
     _check_size(new)
     cache.current.also(*document.records)
     frame = advance(document, previous, content, at=now())
-    if before == 0:
-        document.created_at = document.updated_at
-    if trashed != document.is_deleted:
-        document.is_deleted = trashed
-        document.deleted_at = document.updated_at if trashed else None
-    if new is not None:
-        document.hold_state(new)
-        document.schema_version = document.current_schema()
-        document.derive()
+    _take_over(document, new, is_deleted=trashed)
     cache.current.also(*document.records)  # of who can see it from now on, too
     if not document.write_if(before):
         raise resilience.WriteConflict
@@ -159,6 +151,19 @@ def write(
     revision.save(force_insert=True)
     audit.record(id, document, action, actor, from_version=before)
     return True
+
+
+def _take_over(document: Document, new: pieces.Split | None, *, is_deleted: bool) -> None:
+    """Give a document that has just stepped on the state and the flag of its new version."""
+    if document.version == 1:
+        document.created_at = document.updated_at
+    if is_deleted != document.is_deleted:
+        document.is_deleted = is_deleted
+        document.deleted_at = document.updated_at if is_deleted else None
+    if new is not None:
+        document.hold_state(new)
+        document.schema_version = document.current_schema()
+        document.derive()
 
 
 def read(document: Document, version: int) -> Any:

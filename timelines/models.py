@@ -74,7 +74,7 @@ class Timeline(Part):
         project = Project.everything.get(pk=self.pk)
         services.save_timeline(project, self, self.state, actor=actor, action="upgrade")
 
-    def _set_trashed(self, is_deleted: bool, action: str, actor: Actor) -> None:
+    def _set_trashed(self, is_deleted: bool, actor: Actor) -> None:
         raise TypeError("A timeline goes to the trash, and comes back, with its project.")
 
     def purge(self, *, actor: Actor = SYSTEM) -> dict[str, int]:

@@ -82,14 +82,14 @@ class Transcription(Part):
             self._project(), self, self.state, actor=actor, action="upgrade"
         )
 
-    def _set_trashed(self, is_deleted: bool, action: str, actor: Actor) -> None:
+    def _set_trashed(self, is_deleted: bool, actor: Actor) -> None:
         from transcriptions import services
+
+        write = services.delete_transcription if is_deleted else services.restore_transcription
 
         def work() -> None:
             self.refresh_from_db()
-            services.trash_transcription(
-                self._project(), self, is_deleted, actor=actor, action=action
-            )
+            write(self._project(), self, actor=actor)
 
         history.change(work)
 

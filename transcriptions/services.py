@@ -72,11 +72,15 @@ def save_transcription(
     return is_new
 
 
-def trash_transcription(
-    project: Project, transcription: Transcription, is_deleted: bool, *, actor: Actor, action: str
-) -> None:
-    """Move a transcription to the trash, or bring it back."""
-    if history.write(transcription, action=action, actor=actor, is_deleted=is_deleted):
+def delete_transcription(project: Project, transcription: Transcription, *, actor: Actor) -> None:
+    """Move a transcription to the trash; the project stays."""
+    if history.write(transcription, action="delete", actor=actor, is_deleted=True):
+        _note(project, transcription, transcription.state)
+
+
+def restore_transcription(project: Project, transcription: Transcription, *, actor: Actor) -> None:
+    """Bring a transcription back from the trash; one that isn't there stays as it is."""
+    if history.write(transcription, action="restore", actor=actor, is_deleted=False):
         _note(project, transcription, transcription.state)
 
 

@@ -204,9 +204,7 @@ class TranscriptionViewSet(TranscriptionViews):
             project = self.get_project("write")
             transcription = Transcription.of(project)
             etags.check_match(request, transcription.etag)
-            services.trash_transcription(
-                project, transcription, True, actor=self.actor, action="delete"
-            )
+            services.delete_transcription(project, transcription, actor=self.actor)
             return saved(transcription)
 
         return self.answer_change(project_id, work)
@@ -225,9 +223,7 @@ class TranscriptionViewSet(TranscriptionViews):
             if transcription.version == 0:
                 raise errors.NotFound("The project never had a transcription.")
             etags.check_match(request, transcription.etag)
-            services.trash_transcription(
-                project, transcription, False, actor=self.actor, action="restore"
-            )
+            services.restore_transcription(project, transcription, actor=self.actor)
             return saved(transcription)
 
         return self.answer_change(project_id, work)

@@ -133,9 +133,7 @@ class OlderTranscriptionViewSet(OlderTranscriptionViews):
             project = self.get_project("write")
             transcription = Transcription.of(project)
             etags.check_match(request, transcription.etag)
-            services.trash_transcription(
-                project, transcription, True, actor=self.actor, action="delete"
-            )
+            services.delete_transcription(project, transcription, actor=self.actor)
             return Answer(success(None, "Transcription deleted successfully"))
 
         return self.answer_change(project_id, work)
