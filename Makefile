@@ -16,8 +16,8 @@ run: .venv/local  ## Serve on http://127.0.0.1:8000 (SNIPIX_PORT), with a MongoD
 demo: .venv/local  ## Kill the database and the web server in the middle of a hundred saves
 	@exec $(BIN)/python manage.py demo $(ARGS)
 
-test: .venv/dev  ## Run the tests on servers of their own
-	@exec $(BIN)/python -m pytest $(ARGS)
+test: .venv/dev  ## Run the tests on servers of their own, in two processes
+	@exec $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 test-kill: .venv/dev  ## Run the long test that kills everything in 50 rounds (SNIPIX_KILL_ROUNDS)
 	@exec $(BIN)/python -m pytest -m long tests/faults/test_kill.py $(ARGS)

@@ -22,8 +22,10 @@ _cleanup = contextlib.ExitStack()
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests() -> None:
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Start the servers, and name them in the environment."""
+    if early_config.known_args_namespace.numprocesses and "PYTEST_XDIST_WORKER" not in os.environ:
+        return  # this process runs no tests, and those that do start servers of their own
     # So that a run that is asked to end, or loses its terminal, tidies up as after Ctrl-C.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
