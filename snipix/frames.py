@@ -12,6 +12,8 @@ import zstandard
 
 _LEVEL = 6
 _MIN_LOG, _MAX_HASH_LOG, _MAX_WINDOW_LOG = 17, 24, 27
+_MOST_BYTES = 64 << 20
+"""Of a state: many times what is ever saved. What claims to hold more would fill the memory."""
 _EQUAL_ENDS = struct.Struct("<cII")
 """A mark that no zstd frame begins with, and how many bytes are equal, at the start and the end."""
 _MARK = b"\x01"
@@ -92,6 +94,8 @@ def _difference(size: int) -> zstandard.ZstdCompressionParameters:
 
 
 def _decompress(frame: bytes, previous: bytes | None) -> bytes:
+    if zstandard.frame_content_size(frame) > _MOST_BYTES:
+        raise zstandard.ZstdError("the frame is of a state that is longer than any")
     return zstandard.ZstdDecompressor(dict_data=_dictionary(previous)).decompress(frame)
 
 

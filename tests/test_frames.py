@@ -61,3 +61,9 @@ def test_a_damaged_frame_is_an_error_or_something_else(data: st.DataObject) -> N
     length = data.draw(st.sampled_from([len(frame), place]))
     with suppress(zstandard.ZstdError):
         frames.decompress(bytes(frame[:length]), NOISE[:3000])
+
+
+def test_a_frame_that_claims_more_than_any_state_has_is_refused() -> None:
+    """It would fill the memory before anybody could look at it."""
+    with pytest.raises(zstandard.ZstdError, match="longer than any"):
+        frames.decompress(zstandard.ZstdCompressor().compress(bytes((64 << 20) + 1)), None)

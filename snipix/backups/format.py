@@ -12,13 +12,14 @@ archive, unnoticed. All numbers are little-endian.
 import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
-from typing import IO, Any, BinaryIO, NamedTuple
+from typing import IO, Annotated, Any, BinaryIO, NamedTuple, TypeVar
 from zlib import crc32
 
 import bson
+import msgspec
 import zstandard
+from bson.errors import InvalidBSON
 
 MAGIC = b"SNIPIX\x01\n"
 END = b"\nXIPINS\x01"
@@ -35,7 +36,8 @@ _START = struct.Struct("<HI")
 """The number of the collection, and the length that every BSON document begins with."""
 _LENGTH_BYTES = 4
 _LEVEL = 3
-
+_Number = Annotated[int, msgspec.Meta(ge=0)]
+_Form = TypeVar("_Form")
 
 UNKNOWN_FORM = "it is of a form that this version of Snipix doesn't know"
 
@@ -98,7 +100,7 @@ def read_block(file: BinaryIO, expected: int) -> Block:
         raise Damaged(f"{where}: its header was changed")
     if header.number != expected or header.frame_bytes > _MOST_BYTES:
         raise Damaged(f"{where}: block {header.number} is in its place")
-    label = label_bytes.decode()
+    label = label_bytes.decode(errors="replace")
     frame = file.read(header.frame_bytes)
     if _digest(header, label_bytes, frame) != header.digest:
         raise Damaged(f"{where}: its content ({label}) was changed")
@@ -121,8 +123,13 @@ def pack_document(collection: int, document: bytes) -> bytes:
 
 
 def unpack_documents(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """The documents that a file holds from here on, each with the number of its collection."""
+    """The documents that a file holds from here on, each with the number of its collection.
+
+    Whether they are BSON is left to the reader. Raises Damaged where the last one is cut.
+    """
     while start := file.read(_START.size):
+        if len(start) < _START.size:
+            raise Damaged("its last document is cut")
         collection, length = _START.unpack(start)
         yield collection, start[_NUMBER.size :] + file.read(length - _LENGTH_BYTES)
 
@@ -133,30 +140,37 @@ def trailer(offset: int, manifest_digest: bytes) -> bytes:
     return _TRAILER.pack(END, offset, sha256(END + place + manifest_digest).digest())
 
 
-@dataclass
-class Manifest:
+def decoded(content: bytes, form: type[_Form], what: str) -> _Form:
+    """What BSON of ours holds: anybody can sign an archive. Raises Damaged for another form."""
+    try:
+        return msgspec.convert(bson.decode(content), form)
+    except (InvalidBSON, msgspec.ValidationError) as error:
+        raise Damaged(f"{UNKNOWN_FORM} ({what}: {error})") from error
+
+
+class Manifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What an archive says of itself, once it is whole."""
 
     moment: str
     """The time of all that is in it."""
     database: str
-    blocks: int
+    blocks: _Number
     digest: bytes
     """SHA-256 over the digests of all blocks before."""
-    others_from: int
+    others_from: _Number
     """The block from which on what belongs to no project counts."""
-    renewed: Mapping[str, int]
+    renewed: Mapping[str, _Number]
     """Projects that were changed after they had been copied: copies in earlier blocks don't
     count."""
-    projects: int
-    documents: int
+    projects: _Number
+    documents: _Number
     """All that were written, also those that don't count."""
-    media_files: int | None
+    media_files: _Number | None
     """None, if media weren't asked for."""
-    media_bytes: int
+    media_bytes: _Number
 
     def encode(self) -> bytes:
-        return bson.encode(self.__dict__)
+        return bson.encode(msgspec.structs.asdict(self))
 
 
 class Writer:
@@ -245,7 +259,4 @@ def _manifest(file: BinaryIO) -> tuple[Manifest, bytes]:
         raise Damaged(f"its manifest, or its trailer: {error}") from error
     if block.kind != MANIFEST:
         raise Damaged("its trailer was changed: there is no manifest where it says")
-    try:
-        return Manifest(**bson.decode(block.content)), block.digest
-    except TypeError as error:
-        raise Damaged(UNKNOWN_FORM) from error
+    return decoded(block.content, Manifest, "its manifest"), block.digest

@@ -21,6 +21,7 @@ from django.conf import settings
 from pymongo import InsertOne, ReplaceOne
 from pymongo.collection import Collection
 from pymongo.database import Database
+from pymongo.errors import BulkWriteError
 from redis.exceptions import RedisError
 
 from media import storage
@@ -130,14 +131,14 @@ def _prepare(database: Database[Any], archive: Archive, path: Path) -> None:
         database[name].delete_many({})
     there = set(database.list_collection_names())
     for one in archive.collections:
-        if not one["is_there"]:
+        if not one.is_there:
             continue
-        if one["name"] not in there:
-            database.create_collection(one["name"], **one["options"])
+        if one.name not in there:
+            database.command({"create": one.name, **one.options})
             continue
-        database[one["name"]].drop_indexes()  # they may be those of another release
-        if "validator" in one["options"]:
-            database.command("collMod", one["name"], **one["options"])
+        database[one.name].drop_indexes()  # they may be those of another release
+        if "validator" in one.options:
+            database.command({"collMod": one.name, **one.options})
     _make_indexes(database, archive, retentions=False)
     marker = {"_id": "whole", "archive": archive.id, "file": str(path), "block": 0}
     database[MARKER].replace_one({"_id": "whole"}, marker, upsert=True)
@@ -152,11 +153,11 @@ def _make_indexes(database: Database[Any], archive: Archive, *, retentions: bool
     for one in archive.collections:
         indexes = [
             _plain(index)
-            for index in one["indexes"]
+            for index in one.indexes
             if index["name"] != "_id_" and ("expireAfterSeconds" in index) == retentions
         ]
         if indexes:
-            database.command("createIndexes", one["name"], indexes=indexes)
+            database.command("createIndexes", one.name, indexes=indexes)
 
 
 def _plain(index: Any) -> dict[str, Any]:
@@ -178,7 +179,15 @@ def _insert(database: Database[Any], stored: Iterable[Stored], *, again: bool) -
     for one in stored:
         by_collection.setdefault(one.belonging.collection, []).append(one.belonging.document)
     for name, documents in by_collection.items():
-        _write(database[name], documents, again=again)
+        try:
+            _write(database[name], documents, again=again)
+        except BulkWriteError as error:
+            if not (refused := error.details["writeErrors"]):
+                raise
+            raise NotRestored(
+                f"MongoDB refuses what the archive has of {name} (code {refused[0]['code']}): the "
+                "archive isn't one of ours, or somebody else writes to the database."
+            ) from error
 
 
 def _write(
@@ -244,6 +253,7 @@ def restore_project(path: Path, project_id: str, *, say: Say = lambda _: None) -
     with opened(path) as archive, tempfile.SpooledTemporaryFile(_IN_MEMORY) as spool:
         proof = verifying.prove(path, archive, say)
         check_project(project_id)
+        _refuse_misshapen(proof, project_id)
         key = _spool(archive, project_id, spool)
         if key is None:
             raise NotRestored(f"There is no project {project_id!r} in the archive.")
@@ -277,6 +287,17 @@ def check_project(project_id: str) -> None:
             raise NotRestored(
                 f"There is something of a project {project_id!r} already (in {name}), and nothing "
                 "is overwritten. Restore the archive into another database with --database, and "
+                "look there."
+            )
+
+
+def _refuse_misshapen(proof: Proof, project_id: str) -> None:
+    """Raise NotRestored for documents that what is served couldn't read."""
+    for finding in proof.findings:
+        if finding.code == "misshapen" and finding.project_id == project_id:
+            raise NotRestored(
+                f"Project {project_id!r} can't be served as it is ({finding.where}: "
+                f"{finding.what}). Restore the archive into another database with --database, and "
                 "look there."
             )
 

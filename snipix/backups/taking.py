@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 import bson
-from django.apps import apps
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
@@ -33,12 +32,10 @@ from pymongo.errors import PyMongoError
 
 from media import storage
 from snipix import belongings, snapshots, times
-from snipix.backups.archive import FORMAT
+from snipix.backups.archive import FORMAT, LEFT_OUT, collections, is_media_name
 from snipix.backups.format import BLOCK_BYTES, HEAD, MEDIA, Writer
 from snipix.mongo import connection
 
-LEFT_OUT = {"django_session"}
-"""Collections that no archive holds: who has a session's key is logged in."""
 MOMENTS = 5
 """How many are tried."""
 RESERVE_BYTES = 64 << 20
@@ -70,13 +67,6 @@ class Taken:
     media_files: int | None
     left_out: list[str] = field(default_factory=list)
     """Collections that aren't Snipix's."""
-
-
-def collections() -> list[str]:
-    """What is kept: the collections of all models, those of projects first."""
-    models = apps.get_models(include_auto_created=True)
-    others = {model._meta.db_table for model in models} | {"django_migrations"}
-    return [*belongings.kinds(), *sorted(others - belongings.kinds().keys() - LEFT_OUT)]
 
 
 def needed_bytes(*, with_media: bool) -> int:
@@ -218,7 +208,7 @@ class _Taking:
     def _settle_at(self, session: ClientSession, stamps: TextIO) -> dict[str, Any]:
         moment = times.write(times.now())
         changed = self._changed(session, stamps)
-        ids = iter(changed)
+        ids = iter(sorted(changed))  # some servers answer `$in` in its order, whatever the sort
         while some := list(islice(ids, _AT_ONCE)):
             self.writer.flush()
             first = self.writer.number
@@ -287,10 +277,11 @@ _TOO_MUCH = (
 
 
 def _media() -> Iterator[tuple[str, str]]:
-    """All media: the key of the project, and the file's name."""
+    """All media: the key of the project, and the file's name, if it can be one of ours."""
     for key in storage.projects():
         for file in sorted(storage.media().listdir(storage.folder_of(key))[1]):
-            yield key, file
+            if is_media_name(key, file):
+                yield key, file
 
 
 def _described(database: Database[Any]) -> list[dict[str, Any]]:

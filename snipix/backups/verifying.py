@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from projects.models import Project
 from snipix import belongings
 from snipix.backups.archive import Archive, Stored, opened
 from snipix.backups.format import Damaged
+from snipix.belongings import Belonging
 from snipix.doctor.examination import examine
 from snipix.doctor.findings import Finding
 
@@ -45,24 +47,53 @@ def prove(path: Path, archive: Archive, say: Say = lambda _: None) -> Proof:
     """As `verify`, for an archive that is open."""
     proof = Proof(str(path), archive.manifest.moment)
     stored = _counted(archive.stored(), proof.documents)
-    for project_id, found in belongings.by_project(one.belonging for one in stored):
-        if not project_id:
-            for _ in found:
-                pass
-            continue
+    for project_id, found in _once(archive, belongings.by_project(one.belonging for one in stored)):
         seen = examine(project_id, found)
         proof.projects += seen.key is not None
         proof.versions += seen.versions
         proof.findings += seen.findings
         say(proof.projects)
-    if proof.projects != archive.manifest.projects:
-        told = f"{proof.projects} projects, and the manifest says {archive.manifest.projects}"
+    projects = proof.documents[Project._meta.db_table]
+    if projects != archive.manifest.projects:
+        told = f"{projects} projects, and the manifest says {archive.manifest.projects}"
         raise Damaged(f"it holds {told}")
     if archive.manifest.media_files is not None:
-        proof.media_files = sum(part.number == 0 for part in archive.media())
-        if proof.media_files != archive.manifest.media_files:
-            raise Damaged("it doesn't hold all media files that the manifest counts")
+        proof.media_files = _prove_media(archive)
     return proof
+
+
+def _once(
+    archive: Archive, found: Iterator[tuple[str, Iterator[Belonging]]]
+) -> Iterator[tuple[str, Iterator[Belonging]]]:
+    """What belongs to projects, each of which comes once. Raises Damaged.
+
+    They come in the order of their ids, and after that, in any, those that were copied again.
+    """
+    last, again = "", set(archive.manifest.renewed)
+    for project_id, documents in found:
+        if not project_id:
+            for _ in documents:
+                pass
+            continue
+        if project_id in archive.manifest.renewed:
+            is_twice = project_id not in again
+            again.discard(project_id)
+        else:
+            is_twice, last = project_id <= last, project_id
+        if is_twice:
+            raise Damaged(f"project {project_id!r} is in it twice, or not in its place")
+        yield project_id, documents
+
+
+def _prove_media(archive: Archive) -> int:
+    """How many files there are: as many, and of as many bytes, as the manifest says, or Damaged."""
+    files = size = 0
+    for part in archive.media():
+        files += part.number == 0
+        size += len(part.content)
+    if (files, size) != (archive.manifest.media_files, archive.manifest.media_bytes):
+        raise Damaged("it doesn't hold all media files that the manifest counts")
+    return files
 
 
 def _counted(found: Iterator[Stored], count: Counter[str]) -> Iterator[Stored]:

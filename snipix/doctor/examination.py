@@ -6,13 +6,18 @@ It asks no database: what it is given may come out of one, or out of an archive.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from functools import cache
+from types import NoneType
 from typing import Any, NamedTuple
 
 import bson
 import msgspec
 from bson import CodecOptions, ObjectId
+from bson.errors import InvalidBSON
 from django.db import models
+from django_mongodb_backend.fields import ObjectIdAutoField, ObjectIdField
 
 from projects.models import Project, no_timeline, no_transcription
 from snipix import belongings, history, pieces
@@ -23,18 +28,38 @@ from snipix.documents import Document
 from snipix.history import Revision
 from snipix.idempotency import KeptAnswer
 from snipix.pieces import Piece, PieceMissing
-from snipix.refusals import InvalidState
 from timelines import services as timeline_services
 from timelines.models import Timeline
 from transcriptions import services as transcription_services
 from transcriptions.models import Transcription
 
-_MEDIA = ("video_path", "thumbnail", "trimmed_video_path")
 _AWARE: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
-NOT_READ = (InvalidState, AttributeError, KeyError, TypeError)
+NOT_READ = (ValueError, AttributeError, LookupError, TypeError, RecursionError)
 """What is raised by a state that isn't one, as somebody may have made it by hand."""
+_TYPES: Sequence[tuple[type[models.Field[Any, Any]], tuple[type, ...]]] = (
+    (ObjectIdAutoField, (ObjectId,)),
+    (ObjectIdField, (ObjectId,)),
+    (models.CharField, (str,)),
+    (models.IntegerField, (int, float)),  # a shell writes 3 as 3.0
+    (models.BooleanField, (bool,)),
+    (models.DateTimeField, (datetime,)),
+    (models.BinaryField, (bytes,)),
+)
+"""What documents hold beside their states, which are looked into by themselves."""
 _Key = tuple[str, ObjectId]
 """Kind and ObjectId of a document."""
+
+
+class Misshapen(Exception):
+    """A document that lacks what every one has, or has something else in its place."""
+
+
+class _Media(msgspec.Struct):
+    """The media that the state of a project names."""
+
+    video_path: str | None = None
+    thumbnail: str | None = None
+    trimmed_video_path: str | None = None
 
 
 class Seen(NamedTuple):
@@ -65,6 +90,7 @@ class _Look:
         self.chains: dict[_Key, Chain] = {}
         self.last: dict[_Key, Revision] = {}
         self.broken: dict[_Key, HistoryDamaged] = {}
+        self.misshapen: list[Finding] = []
         self.rest: Counter[str] = Counter()
         self.files: set[str] = set()
         self.versions = 0
@@ -77,10 +103,14 @@ class _Look:
     # --- Reading
 
     def at(self, one: Belonging) -> None:
-        model = belongings.kinds().get(one.collection)
-        if model is None:  # an archive may be of another release
-            self.rest[one.collection] += 1
-        elif issubclass(model, Document):
+        try:
+            self._at(one, belongings.kinds()[one.collection])
+        except Misshapen as error:
+            where = f"{one.collection} of project {self.project_id}"
+            self.misshapen.append(Finding("misshapen", where, str(error), self.project_id))
+
+    def _at(self, one: Belonging, model: type[models.Model]) -> None:
+        if issubclass(model, Document):
             head = _instance(model, one)
             self.heads[head.kind, head.pk] = head
         elif model is Piece:
@@ -104,8 +134,12 @@ class _Look:
             self.broken[key] = error
             return
         if revision.kind == Project.kind:
-            state = msgspec.json.decode(chain.content)
-            self.files |= {state[name] for name in _MEDIA if state.get(name)}
+            try:
+                named = msgspec.json.decode(chain.content, type=_Media)
+            except (msgspec.DecodeError, RecursionError):
+                self.broken[key] = HistoryDamaged(f"{revision}: its state isn't that of a project")
+            else:
+                self.files |= {file for file in msgspec.structs.astuple(named) if file}
 
     # --- Concluding
 
@@ -113,8 +147,11 @@ class _Look:
         project = self.project
         if getattr(project, "purging_at", None):
             return  # it is being destroyed, and in pieces by now
+        yield from self.misshapen
         for key, error in self.broken.items():
             yield self._finding("history-broken", key, str(error))
+        if self.misshapen:
+            return  # without these documents, nothing else can be judged
         if project is None:
             yield from self._orphans(None)
             return
@@ -231,12 +268,54 @@ def wrong_fields(project: Project) -> list[str]:
     return [name for name, value in before.items() if getattr(project, name) != value]
 
 
-def _told(summary: dict[str, Any]) -> str:
+def _told(summary: Any) -> str:
+    if not isinstance(summary, dict):
+        return str(summary)
     return ", ".join(f"{name} {value}" for name, value in summary.items())
 
 
-def _instance(model: type[Any], one: Belonging) -> Any:
-    stored = bson.decode(bytes(one.document.raw), _AWARE)
-    fields: Iterable[models.Field[Any, Any]] = model._meta.concrete_fields
-    keys = {f.attname: "_id" if f.primary_key else str(f.column) for f in fields}
-    return model(**{name: stored[key] for name, key in keys.items() if key in stored})
+class _Column(NamedTuple):
+    """A field, and what MongoDB keeps of it."""
+
+    name: str
+    key: str
+    types: tuple[type, ...]
+    """What it may be; any of them if there is none."""
+
+
+@cache
+def _columns(model: type[models.Model]) -> list[_Column]:
+    found = []
+    for field in model._meta.concrete_fields:
+        types = () if field.attname in _state_fields(model) else _types(field)
+        key = "_id" if field.primary_key else str(field.column)
+        found.append(_Column(field.attname, key, types))
+    return found
+
+
+def _state_fields(model: type[models.Model]) -> set[str]:
+    """What is judged, and made again, by the history."""
+    if not issubclass(model, Document):
+        return set()
+    return {*model.state_type.__struct_fields__, *model.derived_fields}
+
+
+def _types(field: models.Field[Any, Any]) -> tuple[type, ...]:
+    types = next((types for kind, types in _TYPES if isinstance(field, kind)), ())
+    return (*types, NoneType) if types and field.null else types
+
+
+def _instance(model: type[models.Model], one: Belonging) -> Any:
+    """A document as an object. Raises Misshapen."""
+    try:
+        stored = bson.decode(bytes(one.document.raw), _AWARE)
+    except InvalidBSON as error:
+        raise Misshapen(f"one can't be read: {error}") from error
+    columns = _columns(model)
+    made = model(**{one.name: stored[one.key] for one in columns if one.key in stored})
+    for column in columns:
+        value = getattr(made, column.name)
+        if column.types and not isinstance(value, column.types):
+            what = "isn't there" if value is None else f"is of the type {type(value).__name__}"
+            raise Misshapen(f"{column.key} of {str(stored.get('_id'))[:40]} {what}")
+    return made

@@ -28,6 +28,7 @@ CODES: dict[str, Code] = {
     "head-behind": Code("error", f"{_FIX}the head is made again of its last version.", True),
     "head-differs": Code("error", f"{_FIX}the head is made again of its last version.", True),
     "head-missing": Code("error", f"The history is there, and the document isn't. {_BACKUP}"),
+    "misshapen": Code("error", f"Nothing else of the project can be judged. {_BACKUP}"),
     "newer-schema": Code("error", "Use the release that wrote it, or a later one."),
     "piece-missing": Code("error", f"{_FIX}the pieces are made again of the last version.", True),
     "piece-orphaned": Code("note", f"{_FIX}pieces that nothing refers to are removed.", True),

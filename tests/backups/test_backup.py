@@ -20,7 +20,7 @@ from pymongo.errors import OperationFailure
 from projects.models import Project
 from snipix import belongings, history
 from snipix.backups import taking, verifying
-from snipix.backups.archive import opened
+from snipix.backups.archive import collections, opened
 from snipix.backups.format import Damaged
 from snipix.history import Revision
 from snipix.mongo import connection
@@ -53,7 +53,7 @@ def stored() -> dict[tuple[str, str], bytes]:
     raw = belongings.raw(connection.database)
     return {
         (name, str(one["_id"])): bytes(one.raw)
-        for name in taking.collections()
+        for name in collections()
         for one in raw[name].find()
     }
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import bson
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -159,7 +160,7 @@ def test_a_block_that_would_fill_the_memory_is_refused(
 def test_an_archive_of_a_later_form_is_said_to_be_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    later = lambda self: bson.encode({**self.__dict__, "encrypted": True})  # noqa: E731
+    later = lambda self: bson.encode({**msgspec.structs.asdict(self), "encrypted": True})  # noqa: E731
     with monkeypatch.context() as patched:
         patched.setattr("snipix.backups.format.Manifest.encode", later)
         write(tmp_path / "a")

@@ -19,7 +19,8 @@ from projects.models import Project
 from snipix import history
 from snipix.api import DocumentViewSet
 from snipix.audit import AuditEntry
-from snipix.backups import restoring, taking
+from snipix.backups import restoring
+from snipix.backups.archive import collections
 from snipix.demo.stage import pointed_at
 from snipix.doctor import checkup
 from snipix.idempotency import KeptAnswer
@@ -64,7 +65,7 @@ def shapes(name: str) -> dict[str, Any]:
             sorted(map(repr, database[one["name"]].list_indexes())),
         )
         for one in database.list_collections()
-        if one["name"] in taking.collections()
+        if one["name"] in collections()
     }
 
 
