@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import nlargest
+from itertools import islice
 from typing import Any
 
 from bson import ObjectId
@@ -30,6 +31,8 @@ FREE_TIER_BYTES = 512 << 20
 _NEARLY_FULL = 0.8
 _LARGE_BYTES = 12 << 20
 _LARGEST = 5
+_AT_ONCE = 500
+"""Folders of media whose projects are looked for together."""
 _GROWTH = timedelta(days=7)
 _INDEX_CODES = {"missing": "index-missing", "undeclared": "index-undeclared"}
 
@@ -189,16 +192,24 @@ def _media(project_id: str, seen: Seen) -> Iterator[Finding]:
 
 
 def orphaned_media() -> Iterator[Finding]:
-    """Folders of projects that aren't there."""
-    for key in storage.projects():
-        folder = storage.folder_of(key)
-        files = storage.files_of(key) if ObjectId.is_valid(key) else []
-        if files and storage.is_settled(*files) and not _is_there(key):
-            yield Finding("media-orphaned", folder, f"{len(files)} files of no project")
+    """Folders of projects that aren't there: one finding, however many there are."""
+    folders, files, first = 0, 0, ""
+    for key, count in orphaned_folders():
+        folders, files, first = folders + 1, files + count, first or storage.folder_of(key)
+    if folders:
+        what = f"{files} files of no project, in {folders} folders (the first is {first})"
+        yield Finding("media-orphaned", "media", what)
 
 
-def _is_there(key: str) -> bool:
-    return Project.everything.filter(pk=key).exists()
+def orphaned_folders() -> Iterator[tuple[str, int]]:
+    """The keys of projects that have media and aren't there, and how many files each has."""
+    keys = filter(ObjectId.is_valid, storage.projects())
+    while some := list(islice(keys, _AT_ONCE)):
+        found = Project.everything.filter(pk__in=some).values_list("pk", flat=True)
+        for key in sorted(set(some) - set(map(str, found))):
+            files = storage.files_of(key)
+            if files and storage.is_settled(*files):
+                yield key, len(files)
 
 
 # --- Sizes

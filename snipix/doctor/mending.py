@@ -191,10 +191,13 @@ def _left_media(finding: Finding) -> bool:
     return True
 
 
-def _orphaned_media(finding: Finding) -> bool:
-    return finding in checkup.orphaned_media() and bool(
-        storage.remove_all(finding.where.rpartition("/")[2])
-    )
+def _orphaned_media(_: Finding) -> bool:
+    removed = 0
+    for key, _count in checkup.orphaned_folders():
+        # Asked again, one by one: a project may just have been restored.
+        if not Project.everything.filter(pk=key).exists():
+            removed += storage.remove_all(key)
+    return bool(removed)
 
 
 def _indexes(finding: Finding) -> bool:

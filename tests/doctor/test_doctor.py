@@ -13,6 +13,7 @@ from bson import ObjectId
 from django.core.management import CommandError, call_command
 from django.db import connections
 
+from media import storage
 from projects.models import Project
 from snipix import history, mongo, schemas
 from snipix.audit import AuditEntry
@@ -314,6 +315,29 @@ def test_readers_see_what_was_mended_at_once(films: list[str], api: Api) -> None
     spoil_readers(Path())
     doctor("--fix")
     assert api("GET", "/projects/film-0/").json() == before
+
+
+def test_media_of_many_purged_projects_are_looked_at_twice_and_told_once(
+    films: list[str], media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(30):
+        leave_folder(media)
+    looked_at, files_of = [], storage.files_of
+
+    def counted(key: object) -> list[str]:
+        looked_at.append(key)
+        return files_of(key)
+
+    monkeypatch.setattr(storage, "files_of", counted)
+    told = doctor("--fix")
+    assert (codes(told), codes(told, "mended")) == ([], ["media-orphaned"])
+    assert "30 files of no project, in 30 folders" in told["mended"][0]["what"]
+    assert len(looked_at) == 2 * 30, "to find them, and to remove them"
+    assert {path.parent.name for path in media.rglob("projects/*/*")} == {
+        str(key)
+        for key in Project.everything.values_list("pk", flat=True)
+        if (media / "projects" / str(key)).exists()
+    }
 
 
 def test_several_kinds_of_damage_are_mended_in_one_run(films: list[str]) -> None:
