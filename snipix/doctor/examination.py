@@ -172,8 +172,9 @@ class _Look:
         chain = self.chains.get(key)
         if chain is None:
             return self._finding("history-missing", key, f"{head.version} versions are missing")
-        if head.schema_version > head.current_schema():
-            what = f"it is of schema {head.schema_version}, and {head.current_schema()} is known"
+        schema = max(head.schema_version, self.last[key].schema_version)
+        if schema > head.current_schema():
+            what = f"it is of schema {schema}, and {head.current_schema()} is known"
             return self._finding("newer-schema", key, what)
         what = f"the head is at version {head.version}, its history at {chain.version}"
         if head.version < chain.version:

@@ -87,7 +87,7 @@ def _head(finding: Finding) -> bool:
 
     try:
         return history.change(work)
-    except (HistoryDamaged, *NOT_READ):
+    except (HistoryDamaged, NewerSchema, *NOT_READ):
         return False
 
 

@@ -81,6 +81,17 @@ def distort_head(media: Path) -> None:
     collection("timelines").update_one({"projectId": "film-1"}, {"$set": {"layers": "none"}})
 
 
+def renew_revision(media: Path) -> None:
+    newest = {**timeline_of("film-1"), "version": 3}
+    collection("revisions").update_one(newest, {"$set": {"schemaVersion": 9}})
+
+
+def renew_revision_and_set_head_back(media: Path) -> None:
+    newest = {**timeline_of("film-0"), "version": 4}
+    collection("revisions").update_one(newest, {"$set": {"schemaVersion": 9}})
+    set_head_back(media)
+
+
 def remove_head(media: Path) -> None:
     collection("timelines").delete_one({"projectId": "film-1"})
 
@@ -152,6 +163,8 @@ DAMAGE: list[tuple[Callable[[Path], None], list[str], str, bool]] = [
     (change_head, ["head-differs"], "timeline of project film-1", True),
     (spoil_head, ["head-differs"], "project of project film-1", True),
     (distort_head, ["head-differs"], "timeline of project film-1", True),
+    (renew_revision, ["newer-schema"], "timeline of project film-1", False),
+    (renew_revision_and_set_head_back, ["newer-schema"], "it is of schema 9", False),
     (remove_head, ["head-missing", "summary-wrong"], "timeline of project film-1", False),
     (drop_index, ["index-missing"], "revisions: projectId_1_documentId_1", True),
     (add_index, ["index-undeclared"], "revisions: action_1", False),
@@ -346,6 +359,14 @@ def test_several_kinds_of_damage_are_mended_in_one_run(films: list[str]) -> None
     told = doctor("--fix")
     assert len(told["mended"]) >= 5
     assert told["findings"] == doctor()["findings"] == []
+
+
+def test_a_newer_schema_keeps_nothing_else_from_being_examined(films: list[str]) -> None:
+    renew_revision(Path())
+    spoil_readers(Path())
+    assert codes(doctor()) == ["derived-wrong", "newer-schema"]
+    told = doctor("--fix")
+    assert (codes(told), codes(told, "mended")) == (["newer-schema"], ["derived-wrong"])
 
 
 def test_damage_that_can_not_be_mended_is_in_nobodys_way(films: list[str]) -> None:
