@@ -33,6 +33,7 @@ from snipix.backups.format import (
     unpack_documents,
 )
 from snipix.belongings import Belonging
+from snipix.documents import MENDED
 
 FORMAT = 1
 LEFT_OUT = {"django_session"}
@@ -62,7 +63,7 @@ _ANY_DATE: CodecOptions[dict[str, Any]] = CodecOptions(
 def collections() -> list[str]:
     """What is kept: the collections of all models, those of projects first."""
     models = apps.get_models(include_auto_created=True)
-    others = {model._meta.db_table for model in models} | {"django_migrations"}
+    others = {model._meta.db_table for model in models} | {"django_migrations", MENDED}
     return [*belongings.kinds(), *sorted(others - belongings.kinds().keys() - LEFT_OUT)]
 
 

@@ -23,11 +23,13 @@ from snipix.backups import restoring
 from snipix.backups.archive import collections
 from snipix.demo.stage import pointed_at
 from snipix.doctor import checkup
+from snipix.documents import MENDED
 from snipix.idempotency import KeptAnswer
 from snipix.mongo import connection
 from tests.backups.conftest import save
 from tests.backups.test_backup import backup, stored
 from tests.conftest import Api
+from tests.doctor.conftest import doctor
 from timelines.models import Timeline
 
 
@@ -86,6 +88,36 @@ def test_all_of_it_comes_back_into_another_database(archive: Path, other: str, m
             history.verify(project)
         assert history.verify(Timeline.objects.get(project_id="film-0")) == 3
         assert restoring.MARKER not in connection.database.list_collection_names()
+
+
+def test_what_the_doctor_has_set_aside_comes_back(
+    films: list[str], tmp_path: Path, other: str
+) -> None:
+    """It may be all that is left of what somebody did by hand."""
+    connection.database["timelines"].update_one({"projectId": "film-1"}, {"$set": {"zoom": 9.0}})
+    doctor("--fix")
+    assert connection.database[MENDED].count_documents({"projectId": "film-1"}) == 1
+    assert json.loads(backup(tmp_path / "a", "--json"))["left_out"] == []
+    restore(tmp_path / "a", "--database", other)
+    kept = connection.database.client[other][MENDED].find_one({"projectId": "film-1"})
+    assert kept["document"]["zoom"] == 9.0
+
+
+def test_what_is_only_restored_in_part_is_not_backed_up(
+    archive: Path, other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would look like all there is."""
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise AutoReconnect("gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(restoring, "_write", broken)
+        with pytest.raises(CommandError):
+            restore(archive, "--database", other)
+    with inside(other), pytest.raises(CommandError, match="only a part"):
+        backup(tmp_path / "a")
+    assert not (tmp_path / "a").exists()
 
 
 def test_what_is_restored_can_be_worked_on(archive: Path, other: str) -> None:
