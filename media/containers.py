@@ -129,7 +129,7 @@ def _end_of_elements(file: BinaryIO, size: int) -> int:
     A browser that records states no length for segment and clusters: then it is what is in them
     that has to follow on.
     """
-    position = 0
+    position, has_segment = 0, False
     while position < size:
         file.seek(position)
         header = file.read(12)
@@ -143,7 +143,10 @@ def _end_of_elements(file: BinaryIO, size: int) -> int:
         is_unknown = length == (1 << 7 * size_length) - 1
         if is_unknown and id not in (_SEGMENT, _CLUSTER):
             return position
+        has_segment |= id == _SEGMENT
         position += id_length + size_length + (0 if is_unknown else length)
+    if not has_segment:
+        raise NotWhole("it was cut off: there is nothing behind its head")
     return position
 
 

@@ -68,6 +68,13 @@ def test_what_others_read_in_another_way_is_no_video(head: bytes) -> None:
     assert kind_of(head) is None
 
 
+def test_a_head_with_nothing_behind_it_isnt_whole() -> None:
+    whole = film("webm")
+    head = whole[: whole.index(b"\x18\x53\x80\x67")]  # where the segment begins
+    assert kind_of(head) == "webm"
+    assert not is_whole(head, "webm")
+
+
 def test_an_old_movie_begins_without_a_brand() -> None:
     assert kind_of(box(b"wide") + box(b"mdat", bytes(60))) == "mov"
 

@@ -885,7 +885,10 @@ def test_a_name_in_words_is_one_short_line():
 
 def test_a_marker_that_its_frame_would_put_too_late_is_refused_by_name():
     slow = edited(a_state(), {"op": "change_timeline", "fps_num": 1, "fps_den": 1001})
-    marker = {"id": "late", "time": 1e10}
-    with pytest.raises(InvalidState) as refused:
-        edited(slow, {"op": "add_marker", "marker": marker})
-    assert [found.path for found in refused.value.errors] == ["edits[0].marker.time"]
+    for operation, field in (
+        ({"op": "add_marker", "marker": {"id": "late", "time": 1e10}}, "marker.time"),
+        ({"op": "move_marker", "marker": "m1", "to": 1e10}, "to"),
+    ):
+        with pytest.raises(InvalidState) as refused:
+            edited(slow, operation)
+        assert [found.path for found in refused.value.errors] == [f"edits[0].{field}"]

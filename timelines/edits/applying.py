@@ -304,9 +304,8 @@ def _add_marker(op: ops.AddMarker, table: Table) -> None:
     if len(table.markers) >= MAX_MARKERS:
         raise too_many("marker", MAX_MARKERS, "markers")
     check_element(marker, "marker")
-    time = float(_frame(marker.time, table.grid))
-    check_time(time, "marker.time")  # the next frame of a slow rate may be too late
-    table.markers[marker.id] = replace(marker, time=time)
+    time = _snapped(marker.time, "marker.time", table.grid)
+    table.markers[marker.id] = replace(marker, time=float(time))
 
 
 @_edit.register
@@ -362,15 +361,12 @@ def _sent(changes: Struct) -> dict[str, Any]:
     return {name: value for name, value in asdict(changes).items() if value is not UNSET}
 
 
-def _frame(time: float, grid: Grid) -> Fraction:
-    """The exact time of the frame that is nearest to a time."""
-    return grid.frame(time) / grid.rate
-
-
 def _snapped(time: float, path: str, grid: Grid) -> Fraction:
     """The exact time of the nearest frame, for a time that was sent."""
     check_time(time, path)
-    return _frame(time, grid)
+    snapped = grid.frame(time) / grid.rate
+    check_time(float(snapped), path)  # the next frame of a slow rate may be too late
+    return snapped
 
 
 def _moved(time: float, op: ops.MoveKeyframe | ops.MoveMarker, grid: Grid) -> float:
