@@ -20,6 +20,7 @@ from django.db import DatabaseError
 from pymongo.errors import PyMongoError
 
 from snipix import errors
+from snipix.database.base import patient
 
 DONE, FAILED, MISSPELT, FOUND, INTERRUPTED = 0, 1, 2, 3, 130
 _EXIT_CODES = {
@@ -75,7 +76,8 @@ class OperatorCommand(BaseCommand):
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Run it. Raises CommandError, with a sentence, also for what the database refuses."""
         try:
-            return super().execute(*args, **options)
+            with patient():
+                return super().execute(*args, **options)
         except errors.SnipixError as error:
             raise CommandError(error.detail) from error
         except (DatabaseError, PyMongoError) as error:

@@ -6,6 +6,7 @@
   until then, too, with exponential backoff. A change is a dozen operations: where one of ten
   fails, three attempts at the whole would refuse one change in four.
 - A connection that fails is tried three times, with exponential backoff.
+- What is late isn't begun: after the deadline no operation is, but for a commit.
 - A commit whose outcome is unknown is sent again; MongoDB knows it by its transaction number. A
   server that doesn't (it was restarted) is asked whether the change's audit entry is there.
 """
@@ -29,6 +30,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception
 from tenacity.wait import wait_random_exponential
 
 from snipix import errors, metrics, open_transactions
+from snipix.database.base import TooLate, until
 from snipix.mongo import connection
 
 T = TypeVar("T")
@@ -110,7 +112,8 @@ def read(work: Callable[[], T]) -> T:
     Raises what `work` raises for good. That there is no server is no matter of a moment.
     """
     try:
-        result = _reading(work)
+        with until(time.monotonic() + settings.REQUEST_DEADLINE):
+            result = _reading(work)
     except (DatabaseError, PyMongoError) as error:
         if _is_momentary(error) or _reading.statistics["attempt_number"] > 1:
             metrics.RECOVERIES.labels("given up").inc()
@@ -157,6 +160,7 @@ class _Run:
         self.failures = 0
         self.has_failed = False
         """Whether any attempt did, by no fault of others."""
+        self.has_conflicted = False
         self.is_cut_off = False
         """Whether the last attempt ended because MongoDB didn't answer."""
         self.doubtful: list[Any] = []  # the result of an attempt whose commit is in doubt
@@ -203,7 +207,8 @@ class _Run:
         self.records = 0
         self.session = self.session or _new_session()
         with _begun(self.session):
-            result = self.work()
+            with until(self.deadline):
+                result = self.work()
             self._commit(self.session, result)
             return result
 
@@ -241,6 +246,7 @@ class _Run:
         if reason == "failure":
             # Looking for a server has waited as long as it may: once is enough.
             self.failures += ATTEMPTS if is_away else 1
+        self.has_conflicted |= reason == "conflict"
         self.is_cut_off = reason in ("failure", "unknown") and not is_race
         self.has_failed |= reason not in ("", "conflict") and not (is_away or is_race)
         if reason:
@@ -257,13 +263,15 @@ class _Run:
 
     def _translated(self, error: Exception) -> Exception:
         """The error as the caller should see it."""
+        is_race = isinstance(error, IntegrityError)
+        is_race |= self.has_conflicted and isinstance(_cause(error), TooLate)
         match _reason(error):
             case "conflict" | "failure" | "undone" | "unknown" if self.doubtful:
                 return self._unknown()
-            case "failure" | "undone" if not isinstance(error, IntegrityError):
+            case "failure" | "undone" if not is_race:
                 return errors.DatabaseUnavailable(
-                    "Your change was not saved: the database can't be reached. Everything saved "
-                    "before is safe; try again in a few seconds."
+                    "Your change was not saved: the database can't be reached in time. Everything "
+                    "saved before is safe; try again in a few seconds."
                 )
             case "conflict" | "failure":
                 return errors.Overloaded(

@@ -7,6 +7,10 @@ one of them takes writes. Without this, each request would wait for as long as a
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from math import inf
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
@@ -49,10 +53,43 @@ def _were_asked(topology: TopologyDescription) -> bool:
 breaker = Breaker()
 
 
+class TooLate(ServerSelectionTimeoutError):
+    """The time that a request has for its operations is over."""
+
+
+_ends_at: ContextVar[float] = ContextVar("ends_at", default=inf)
+_is_patient: ContextVar[bool] = ContextVar("is_patient", default=False)
+
+
+@contextmanager
+def until(deadline: float) -> Iterator[None]:
+    """Refuse operations that would begin after a time of `time.monotonic()`, as if it was away.
+
+    So what waits for a slow server ends one operation after its deadline, at the latest.
+    """
+    reset = _ends_at.set(min(deadline, _ends_at.get()))
+    try:
+        yield
+    finally:
+        _ends_at.reset(reset)
+
+
+@contextmanager
+def patient() -> Iterator[None]:
+    """Let operations begin however late it is: nobody waits for a command's answer."""
+    reset = _is_patient.set(True)
+    try:
+        yield
+    finally:
+        _is_patient.reset(reset)
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     def get_collection(self, name: str, **kwargs: Any) -> Any:
-        """A collection. Raises ServerSelectionTimeoutError at once while MongoDB is away."""
+        """A collection. Raises ServerSelectionTimeoutError while MongoDB is away, or TooLate."""
         refuse_if_away()
+        if time.monotonic() > _ends_at.get() and not _is_patient.get():
+            raise TooLate("what came before took too long")
         return super().get_collection(name, **kwargs)
 
 

@@ -1,0 +1,62 @@
+"""A MongoDB that answers, but slowly: nobody waits for it for much longer than the deadline."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pymongo.uri_parser import parse_uri
+
+from snipix.database.base import patient
+from snipix.demo.stage import pointed_at
+from snipix.history import Revision
+from snipix.mongo import connection
+from tests.conftest import Api
+from tests.faults.proxy import Proxy
+
+DEADLINE, LATE = 1.0, 0.25
+"""Seconds: a change is a dozen operations, a read one or two."""
+
+
+@pytest.fixture
+def proxy(api: Api, settings: Any) -> Iterator[Proxy]:
+    """Between this process and the database."""
+    uri, name = settings.DATABASES["default"]["HOST"], connection.settings_dict["NAME"]
+    host, port = parse_uri(uri)["nodelist"][0]
+    with (
+        Proxy(port) as proxy,
+        pointed_at(uri.replace(f"{host}:{port}", f"{host}:{proxy.port}"), name),
+    ):
+        yield proxy
+
+
+def test_a_change_that_takes_too_long_is_refused_and_changes_nothing(
+    api: Api, proxy: Proxy, settings: Any
+) -> None:
+    path = f"/projects/{api.create()['id']}/timeline/"
+    sent = {"if_match": api.etag(path), "idempotency_key": "one"}
+    settings.REQUEST_DEADLINE, proxy.delay = DEADLINE, LATE
+    began = time.monotonic()
+    refused = api("PUT", path, {"zoom": 2}, **sent)
+    assert time.monotonic() - began < DEADLINE + 4 * LATE
+    assert (refused.status_code, refused.json()["code"]) == (503, "database-unavailable")
+    assert "not saved" in refused.json()["detail"]
+    proxy.delay = 0
+    assert Revision.objects.filter(kind="timeline").count() == 0
+    assert api("PUT", path, {"zoom": 2}, **sent).json()["version"] == 1
+
+
+def test_a_read_is_refused_that_would_begin_too_late(api: Api, proxy: Proxy, settings: Any) -> None:
+    path = f"/projects/{api.create()['id']}/versions/"
+    settings.REQUEST_DEADLINE, proxy.delay = LATE / 2, LATE
+    assert api("GET", path).status_code == 503
+    settings.REQUEST_DEADLINE = DEADLINE
+    assert api("GET", path).status_code == 200
+
+
+def test_commands_may_take_as_long_as_they_need(api: Api, proxy: Proxy, settings: Any) -> None:
+    settings.REQUEST_DEADLINE, proxy.delay = DEADLINE, LATE
+    began = time.monotonic()
+    with patient():
+        assert api.create()["version"] == 1
+    assert time.monotonic() - began > DEADLINE + 2 * LATE, "or this shows nothing"
