@@ -1,8 +1,8 @@
 """Bringing back what is in an archive: all of it into an empty database, or one project.
 
 The archive is proven first, whole. All of it is inserted block by block, and a marker in the
-database says how far that has come, so that the next run goes on there. One project is one change:
-all of it is there, or nothing.
+database (`claims`) says how far that has come, so that the next run goes on there. One project is
+one change: all of it is there, or nothing.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from media.incoming import Incoming
 from projects.models import Project
 from snipix import audit, belongings, cache, history, resilience, snapshots, times
 from snipix.accounts import SYSTEM
-from snipix.backups import verifying
+from snipix.backups import claims, verifying
 from snipix.backups.archive import Archive, Part, Stored, opened
+from snipix.backups.claims import MARKER, Claim, NotRestored
 from snipix.backups.format import pack_document, unpack_documents
 from snipix.backups.verifying import Proof
 from snipix.cache import stats
@@ -40,17 +41,11 @@ from snipix.documents import Document
 from snipix.idempotency import KeptAnswer
 from snipix.mongo import connection
 
-MARKER = "restores"
-"""The collection that says that a database isn't whole yet."""
 _MADE_BY_MIGRATE = {"django_migrations", "django_content_type", "auth_permission"}
 _AT_ONCE = 500
 _IN_MEMORY = 32 << 20
 
 Say = Callable[[int], None]
-
-
-class NotRestored(Exception):
-    """Why nothing is restored, or not all, and what to do about it."""
 
 
 @dataclass
@@ -74,24 +69,18 @@ class Restored:
 # --- All of it
 
 
-def check_database(database: Database[Any], archive: Archive) -> int | None:
-    """The block at which an interrupted run goes on; None, where there was none.
+def check_database(database: Database[Any], archive: Archive) -> None:
+    """Raise NotRestored unless the database is empty, or an interrupted run can be continued."""
+    if not claims.check(database, archive):
+        _check_empty(database)
 
-    Raises NotRestored unless the database is ours to fill.
-    """
-    marker = database[MARKER].find_one({"_id": "whole"})
-    if marker:
-        if marker["archive"] != archive.id:
-            raise NotRestored(
-                f"The database {database.name} holds the beginning of another archive "
-                f"({marker['file']}). Finish that one, or drop the database."
-            )
-        return int(marker["block"])
+
+def _check_empty(database: Database[Any]) -> None:
     full = [
         name
         for name in database.list_collection_names()
         if not name.startswith("system.")
-        and name not in _MADE_BY_MIGRATE
+        and name not in {*_MADE_BY_MIGRATE, MARKER}
         and database[name].find_one({}, {"_id": True})
     ]
     if full:
@@ -100,32 +89,45 @@ def check_database(database: Database[Any], archive: Archive) -> int | None:
             "nothing is overwritten. Name another one with --database, and serve that by setting "
             "MONGODB_DATABASE."
         )
-    return None
 
 
 def restore(path: Path, name: str, *, say: Say = lambda _: None) -> Restored:
     """Restore an archive into the database `name`; `say` is told how many blocks are done.
 
     Raises Damaged, NotRestored and PyMongoError; after the last, and after being killed, the next
-    run goes on. Nobody else may write to that database meanwhile.
+    run goes on. Of several at the same time, one restores. Nobody else may write to that database
+    meanwhile.
     """
     with opened(path) as archive, snapshots.patient_client() as client:
         proof = verifying.prove(path, archive)
         database: Database[Any] = client[name]
-        first = check_database(database, archive)
-        restored = Restored(name, proof.moment, went_on=first is not None)
-        if first is None:
-            _prepare(database, archive, path)
-        _fill(database, archive, first or 0, say)
-        restored.media_files = _restore_media(archive.media())
-        _check(database, proof, restored)
-        _make_indexes(database, archive, retentions=True)
-        _empty_cache(name, restored)
-        database.drop_collection(MARKER)
-        return restored
+        check_database(database, archive)
+        with claims.claimed(database, archive, path) as claim:
+            restored = Restored(name, proof.moment, went_on=claim.block is not None)
+            _begin(database, archive, claim)
+            _fill(database, archive, claim, say)
+            restored.media_files = _restore_media(archive.media())
+            _check(database, proof, restored)
+            _make_indexes(database, archive, retentions=True)
+            _empty_cache(name, restored)
+            claim.finish()
+            return restored
 
 
-def _prepare(database: Database[Any], archive: Archive, path: Path) -> None:
+def _begin(database: Database[Any], archive: Archive, claim: Claim) -> None:
+    """Make what the documents go into, if no run has done so yet. Raises NotRestored."""
+    if claim.block is not None:
+        return
+    try:
+        _check_empty(database)  # again: another run may have begun and finished meanwhile
+    except NotRestored:
+        claim.finish()
+        raise
+    _prepare(database, archive)
+    claim.advance(0)
+
+
+def _prepare(database: Database[Any], archive: Archive) -> None:
     """Make the collections as they were, with their options, and indexes but for retentions."""
     for name in _MADE_BY_MIGRATE:
         database[name].delete_many({})
@@ -140,8 +142,6 @@ def _prepare(database: Database[Any], archive: Archive, path: Path) -> None:
         if "validator" in one.options:
             database.command({"collMod": one.name, **one.options})
     _make_indexes(database, archive, retentions=False)
-    marker = {"_id": "whole", "archive": archive.id, "file": str(path), "block": 0}
-    database[MARKER].replace_one({"_id": "whole"}, marker, upsert=True)
 
 
 def _make_indexes(database: Database[Any], archive: Archive, *, retentions: bool) -> None:
@@ -164,12 +164,12 @@ def _plain(index: Any) -> dict[str, Any]:
     return {key: value for key, value in index.items() if key not in ("v", "ns")}
 
 
-def _fill(database: Database[Any], archive: Archive, first: int, say: Say) -> None:
-    left = (one for one in archive.stored() if one.block >= first)
+def _fill(database: Database[Any], archive: Archive, claim: Claim, say: Say) -> None:
+    left = (one for one in archive.stored() if one.block >= (claim.block or 0))
     again = True  # what comes first may be there in part, if the run before was interrupted
     for block, stored in groupby(left, key=lambda one: one.block):
         _insert(database, stored, again=again)
-        database[MARKER].update_one({"_id": "whole"}, {"$set": {"block": block + 1}})
+        claim.advance(block + 1)
         again = False
         say(block + 1)
 

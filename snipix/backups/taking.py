@@ -33,8 +33,8 @@ from pymongo.errors import PyMongoError
 from media import storage
 from snipix import belongings, snapshots, times
 from snipix.backups.archive import FORMAT, LEFT_OUT, collections, is_media_name
+from snipix.backups.claims import MARKER
 from snipix.backups.format import BLOCK_BYTES, HEAD, MEDIA, Writer
-from snipix.backups.restoring import MARKER
 from snipix.mongo import connection
 
 MOMENTS = 5

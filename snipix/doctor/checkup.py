@@ -20,6 +20,7 @@ from pymongo.errors import PyMongoError
 from media import storage
 from projects.models import Project
 from snipix import belongings, health, indexes, mongo, schemas, snapshots, times
+from snipix.backups.claims import MARKER
 from snipix.belongings import Belonging
 from snipix.checks import TAG
 from snipix.doctor.examination import Seen, examine
@@ -109,6 +110,9 @@ def server() -> Iterator[Finding]:
         health.reach_database()
     except health.StandaloneServer as error:
         yield Finding("no-transactions", "the server", str(error))
+    if marker := connection.database[MARKER].find_one():
+        what = f"only a part of the archive {marker['file']} is restored into it"
+        yield Finding("half-restored", "the database", what)
 
 
 def configuration() -> Iterator[Finding]:

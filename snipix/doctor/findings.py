@@ -49,6 +49,7 @@ CODES: dict[str, Code] = {
     "index-undeclared": Code("note", "Run ensure_indexes --prune, if nobody else needs it."),
     "validator-differs": Code("error", "Run ensure_schema."),
     "no-transactions": Code("error", "Make the server a replica set: see README.md."),
+    "half-restored": Code("error", "Run restore again with that archive, or drop the database."),
     "configuration": Code("warning", "Do as the message says, and start the servers again."),
     "large-document": Code("warning", "MongoDB takes 16 MiB: have its owner part the project."),
     "nearly-full": Code("warning", "Purge what isn't needed, or take a larger cluster."),

@@ -21,6 +21,7 @@ from snipix.api import DocumentViewSet
 from snipix.audit import AuditEntry
 from snipix.backups import restoring
 from snipix.backups.archive import collections
+from snipix.backups.claims import MARKER, NotRestored
 from snipix.demo.stage import pointed_at
 from snipix.doctor import checkup
 from snipix.documents import MENDED
@@ -87,7 +88,7 @@ def test_all_of_it_comes_back_into_another_database(archive: Path, other: str, m
         for project in Project.everything.all():
             history.verify(project)
         assert history.verify(Timeline.objects.get(project_id="film-0")) == 3
-        assert restoring.MARKER not in connection.database.list_collection_names()
+        assert MARKER not in connection.database.list_collection_names()
 
 
 def test_what_the_doctor_has_set_aside_comes_back(
@@ -379,7 +380,7 @@ def test_two_who_restore_one_project_make_it_once(archive: Path, api: Api) -> No
         try:
             restoring.restore_project(archive, "film-0")
             answers.append("restored")
-        except restoring.NotRestored:
+        except NotRestored:
             answers.append("refused")
         finally:
             connections.close_all()

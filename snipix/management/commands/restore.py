@@ -10,6 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from snipix import snapshots
 from snipix.backups import restoring, verifying
 from snipix.backups.archive import opened
+from snipix.backups.claims import NotRestored
 from snipix.backups.format import Damaged
 from snipix.checks import is_database_name
 from snipix.commands import FOUND, OperatorCommand, Progress
@@ -44,7 +45,7 @@ class Command(OperatorCommand):
             )
         try:
             restored = self._rehearse(options) if options["dry_run"] else self._restore(options)
-        except (Damaged, restoring.NotRestored) as error:
+        except (Damaged, NotRestored) as error:
             raise CommandError(f"{options['file']}: {error}") from error
         except OSError as error:
             raise CommandError(f"{options['file']}: {error.strerror or error}.") from error
