@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from snipix.documents import Document
 
 
+_LATER = {"purge", "mend", "restore backup"}
+"""Actions that aren't saves: they happen at another time than the last one."""
+
+
 class AuditEntry(models.Model):
     """What one change did to one document."""
 
@@ -82,7 +86,7 @@ def entry(
     """What is to be noted of a change."""
     return AuditEntry(
         id=id,
-        created_at=now() if action == "purge" else document.updated_at,
+        created_at=now() if action in _LATER else document.updated_at,
         user_id=actor.user_id,
         action=action,
         kind=document.kind,

@@ -6,9 +6,11 @@ A document that is replaced is kept as it was in the collection `mended_document
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.apps import apps
+from django.db import models
 from pymongo import MongoClient
 
 from media import storage
@@ -17,7 +19,7 @@ from snipix import audit, belongings, cache, history, indexes, pieces, resilienc
 from snipix.accounts import SYSTEM
 from snipix.chains import Chain, HistoryDamaged
 from snipix.doctor import checkup
-from snipix.doctor.examination import NOT_READ, wanted_summaries
+from snipix.doctor.examination import NOT_READ, wanted_summaries, wrong_fields
 from snipix.doctor.findings import Finding
 from snipix.documents import MENDED, Document
 from snipix.errors import NewerSchema
@@ -79,6 +81,7 @@ def _head(finding: Finding) -> bool:
             return False
         head = _from_history(stored)
         _keep(stored)
+        _keep_pieces(stored)
         cache.current.also(*stored.records, *head.records)
         head.overwrite()
         action, before = "mend", int(stored.version)
@@ -119,17 +122,21 @@ def _from_history(stored: Document) -> Document:
 
 
 def _keep(stored: Document) -> None:
-    """Keep a document as it is stored, with its project's pieces, before it is replaced."""
-    raw, session = belongings.raw(connection.database), connection.session
-    about = {"projectId": stored.project_id, "mendedAt": times.now()}
-    for name, whose in (
-        (type(stored)._meta.db_table, {"_id": stored.pk}),
-        (pieces.Piece._meta.db_table, {"projectId": stored.project_id}),
-    ):
-        for document in raw[name].find(whose, session=session):
-            connection.get_collection(MENDED).insert_one(
-                {**about, "collection": name, "document": document}, session=session
-            )
+    """Keep a document as it is stored, before it is replaced."""
+    _set_aside(stored, type(stored), {"_id": stored.pk})
+
+
+def _keep_pieces(stored: Document) -> None:
+    """Keep the pieces of a document's project: which of them are its own may be what is wrong."""
+    _set_aside(stored, pieces.Piece, {"projectId": stored.project_id})
+
+
+def _set_aside(stored: Document, model: type[models.Model], whose: Mapping[str, Any]) -> None:
+    name, session = model._meta.db_table, connection.session
+    about = {"projectId": stored.project_id, "mendedAt": times.now(), "collection": name}
+    for document in belongings.raw(connection.database)[name].find(whose, session=session):
+        kept = {**about, "document": document}
+        connection.get_collection(MENDED).insert_one(kept, session=session)
 
 
 def _project(finding: Finding) -> bool:
@@ -140,18 +147,34 @@ def _project(finding: Finding) -> bool:
         if project is None or project.is_going:
             return False
         cache.current.also(*project.records)
-        heads = [p for m in _documents().values() if (p := one(m.everything.filter(pk=project.pk)))]
-        known = dict(_states(heads))
-        wanted = wanted_summaries(project, heads, known)
-        for name, summary in wanted.items():
-            setattr(project, name, summary)
-        if is_known := project.kind in known:
-            project.derive()
+        if not (wrong := _computed_again(project)):
+            return False
+        _keep(project)
         cache.current.also(*project.records)
-        project.amend(*wanted, *(project.derived_fields if is_known else ()))
+        project.amend(*wrong)
+        version = int(project.version)
+        audit.record(resilience.record_id(), project, "mend", SYSTEM, from_version=version)
         return True
 
     return history.change(work)
+
+
+def _computed_again(project: Project) -> list[str]:
+    """Set what is computed of a project's parts and of its state. Returns what was wrong of it."""
+    heads = [p for m in _documents().values() if (p := one(m.everything.filter(pk=project.pk)))]
+    known = dict(_states(heads))
+    wanted = wanted_summaries(project, heads, known)
+    wrong = [name for name, told in wanted.items() if _aware(getattr(project, name)) != told]
+    for name in wrong:
+        setattr(project, name, wanted[name])
+    return [*wrong, *(wrong_fields(project) if project.kind in known else ())]
+
+
+def _aware(summary: Any) -> Any:
+    """A summary as it was read, its times being of UTC: free-form fields are read without."""
+    if not isinstance(summary, dict):
+        return summary
+    return {k: times.aware(v) if isinstance(v, datetime) else v for k, v in summary.items()}
 
 
 def _states(heads: Iterable[Document]) -> Iterator[tuple[str, Any]]:

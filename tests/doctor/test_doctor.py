@@ -15,7 +15,7 @@ from django.db import connections
 
 from media import storage
 from projects.models import Project
-from snipix import history, mongo, schemas
+from snipix import history, mongo, schemas, times
 from snipix.audit import AuditEntry
 from snipix.doctor import checkup, mending
 from snipix.documents import MENDED
@@ -245,6 +245,30 @@ def test_a_head_that_is_replaced_is_kept_as_it_was(films: list[str]) -> None:
     collection(MENDED).drop()
     entry = AuditEntry.objects.get(action="mend")
     assert (entry.kind, entry.user_id, entry.to_version) == ("timeline", "system", 3)
+
+
+@pytest.mark.parametrize("damage", [spoil_summary, spoil_readers])
+def test_a_project_whose_summary_or_fields_are_computed_again_is_kept_as_it_was(
+    films: list[str], damage: Callable[[Path], None]
+) -> None:
+    damage(Path())
+    damaged = collection("projects").find_one({"projectId": "film-0"})
+    began = times.now()
+    doctor("--fix")
+    (kept,) = collection(MENDED).find({"projectId": "film-0"})
+    assert (kept["collection"], kept["document"]) == ("projects", damaged)
+    entry = AuditEntry.objects.get(action="mend")
+    assert (entry.kind, entry.user_id, entry.project_id) == ("project", "system", "film-0")
+    assert entry.from_version == entry.to_version == damaged["version"]
+    assert entry.created_at >= began, "it was mended now, and not when it was saved last"
+
+
+def test_what_somebody_else_has_mended_meanwhile_is_not_mended_again(films: list[str]) -> None:
+    spoil_summary(Path())
+    (finding,) = [f for f in checkup.check_up().findings if f.project_id]
+    assert mending.mend(finding)
+    assert not mending.mend(finding)
+    assert AuditEntry.objects.filter(action="mend").count() == 1
 
 
 def test_so_are_its_pieces(films: list[str]) -> None:
