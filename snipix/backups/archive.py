@@ -37,7 +37,11 @@ from snipix.documents import MENDED
 
 FORMAT = 1
 LEFT_OUT = {"django_session"}
-"""Collections that no archive holds: who has a session's key is logged in."""
+"""Collections of which no archive holds documents: who has a session's key is logged in.
+
+They are described, though. To migrations they are there, once they are restored as applied, and so
+nothing else would make their indexes.
+"""
 _OPTIONS = {
     "autoIndexId",
     "capped",
@@ -167,6 +171,8 @@ class Archive:
         if number >= len(self.collections):
             raise Damaged("it holds a document of a collection that the archive doesn't describe")
         name = self.collections[number].name
+        if name in LEFT_OUT:
+            raise Damaged(f"it holds a document of {name}, and no backup does")
         document = bson.decode(content, _ANY_DATE)
         project_id = ""
         if name in belongings.kinds():

@@ -300,5 +300,5 @@ def _described(database: Database[Any]) -> list[dict[str, Any]]:
             "options": there.get(name, {}),
             "indexes": list(database[name].list_indexes()) if name in there else [],
         }
-        for name in collections()
+        for name in [*collections(), *sorted(LEFT_OUT)]
     ]

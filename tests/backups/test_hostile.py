@@ -239,6 +239,12 @@ def packed(number: int, document: Mapping[str, Any]) -> bytes:
     return pack_document(number, bson.encode(document))
 
 
+def sessions(forged: Forged) -> int:
+    """The number of the collection whose documents would let somebody in."""
+    named = [one["name"] for one in bson.decode(forged.blocks[0].content)["collections"]]
+    return named.index("django_session")
+
+
 def described(forged: Forged, **changes: Any) -> bytes:
     """The head, one of whose collections is another one."""
     head = bson.decode(forged.blocks[0].content)
@@ -260,6 +266,7 @@ FORGERIES: list[tuple[Callable[[Forged], Forged], str]] = [
     (lambda f: f.with_block(1, content=b"\0\0not BSON at all"), "holds what isn't BSON"),
     (lambda f: f.with_block(1, content=b"\0"), "its last document is cut"),
     (lambda f: f.with_block(1, content=packed(999, {"_id": 1})), "doesn't describe"),
+    (lambda f: f.with_block(1, content=packed(sessions(f), {"_id": "key"})), "no backup does"),
     (lambda f: f.with_block(1, content=packed(0, {"_id": 1})), "without an _id or a projectId"),
     (lambda f: f.with_block(1, kind=b"what"), "block 1 is of a kind"),
     (lambda f: f.with_block(f.find(MEDIA)[0], label="../../evil"), "no file of a project"),
