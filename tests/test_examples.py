@@ -1,4 +1,4 @@
-"""The examples in deploy/: they start commands of ours, spelt rightly, and operators find them all."""
+"""The examples in deploy/: they start commands of ours, spelt rightly; the manual names them."""
 
 import re
 import shlex
