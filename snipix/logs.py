@@ -129,10 +129,14 @@ def _add_origin(_: Any, method: str, event: EventDict) -> EventDict:
 
 @dataclass(slots=True)
 class Tally:
-    """What one request has asked of the database."""
+    """What one request has asked of the database, what it was spared, and what it had to repeat."""
 
     operations: int = 0
     ms: float = 0.0
+    cache_hits: int = 0
+    """Records and bodies that were kept, in Redis or in this process."""
+    retries: int = 0
+    """Attempts of reads, changes and commits that were repeated."""
 
 
 _tally: ContextVar[Tally | None] = ContextVar("snipix_tally", default=None)
@@ -142,13 +146,23 @@ PROBES = ("/health", "/metrics")
 
 @contextmanager
 def tallied() -> Iterator[Tally]:
-    """Count the database operations of this thread of work."""
+    """Count the database operations, cache hits and retries of this thread of work."""
     tally = Tally()
     token = _tally.set(tally)
     try:
         yield tally
     finally:
         _tally.reset(token)
+
+
+def count_cache_hit() -> None:
+    if tally := _tally.get():
+        tally.cache_hits += 1
+
+
+def count_retry() -> None:
+    if tally := _tally.get():
+        tally.retries += 1
 
 
 class RequestMiddleware:
@@ -201,6 +215,8 @@ def _record(request: HttpRequest, response: HttpResponseBase, seconds: float, ta
         bytes=_size(response),
         operations=tally.operations,
         operations_ms=round(tally.ms, 1),
+        cache_hits=tally.cache_hits,
+        retries=tally.retries,
         user=_known_user(request),
     )
 

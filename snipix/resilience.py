@@ -29,7 +29,7 @@ from pymongo.write_concern import WriteConcern
 from tenacity import RetryCallState, Retrying, retry_if_exception
 from tenacity.wait import wait_random_exponential
 
-from snipix import errors, metrics, open_transactions
+from snipix import errors, logs, metrics, open_transactions
 from snipix.database.base import TooLate, until
 from snipix.mongo import connection
 
@@ -134,11 +134,22 @@ def _has_tried_enough(state: RetryCallState) -> bool:
     return is_late or state.attempt_number >= ATTEMPTS
 
 
+def _note_repeated_read(state: RetryCallState) -> None:
+    metrics.READ_RETRIES.inc()
+    logs.count_retry()
+
+
+def _note_repeat(reason: str) -> None:
+    """Count an attempt at a change, or at its commit, that is repeated."""
+    metrics.TRANSACTION_RETRIES.labels(reason).inc()
+    logs.count_retry()
+
+
 _reading = Retrying(
     retry=retry_if_exception(_is_momentary),
     wait=_failure_wait,
     stop=_has_tried_enough,
-    before_sleep=lambda _: metrics.READ_RETRIES.inc(),
+    before_sleep=_note_repeated_read,
     reraise=True,
 )
 
@@ -167,7 +178,11 @@ class _Run:
 
     def result(self) -> Any:
         retrying = Retrying(
-            retry=self._may_retry, wait=self._wait, stop=self._is_over, reraise=True
+            retry=self._may_retry,
+            wait=self._wait,
+            stop=self._is_over,
+            before_sleep=self._note_repeat,
+            reraise=True,
         )
         try:
             result = retrying(self._attempt)
@@ -236,7 +251,7 @@ class _Run:
                 if is_gone or not isinstance(error, ConnectionFailure):
                     raise CommitUnknown from error
                 self.has_failed = True
-                metrics.TRANSACTION_RETRIES.labels("commit").inc()
+                _note_repeat("commit")
                 time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 - jitter
 
     def _may_retry(self, state: RetryCallState) -> bool:
@@ -249,9 +264,10 @@ class _Run:
         self.has_conflicted |= reason == "conflict"
         self.is_cut_off = reason in ("failure", "unknown") and not is_race
         self.has_failed |= reason not in ("", "conflict") and not (is_away or is_race)
-        if reason:
-            metrics.TRANSACTION_RETRIES.labels(reason).inc()
         return bool(reason)
+
+    def _note_repeat(self, state: RetryCallState) -> None:
+        _note_repeat(_reason(state.outcome.exception() if state.outcome else None))
 
     def _is_over(self, state: RetryCallState) -> bool:
         return self.failures >= ATTEMPTS or time.monotonic() >= self.deadline

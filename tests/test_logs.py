@@ -129,6 +129,8 @@ def test_a_request_is_one_line_that_says_what_it_took(client: Client, lines: Lin
         "status": 200,
         "bytes": 10,
         "operations": 1,
+        "cache_hits": 0,
+        "retries": 0,
         "user": None,
     }
 

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import DatabaseError
 from pymongo.errors import PyMongoError
 
-from snipix import memory, metrics
+from snipix import logs, memory, metrics
 from snipix.cache import staleness
 from snipix.cache.flights import Flights
 from snipix.cache.names import Name, kept_seconds, ttl_seconds
@@ -48,6 +48,7 @@ class Bodies:
         content = self._find(kind, _place(kind, key, etag, coding)) if ttl_seconds(kind) else None
         metrics.CACHE_READS.labels("body", kind, "hit" if content is not None else "miss").inc()
         if content is not None:
+            logs.count_cache_hit()
             metrics.CACHE_BYTES.labels(kind, "read").inc(len(content))
         return content
 
@@ -102,6 +103,7 @@ class Bodies:
             stamped = memory.contents.get((self, place))
             stamped = stamped or unseal(place, self._server.get(place))
             if stamped is not None and _age(stamped) < settings.STALE_MAX:
+                logs.count_cache_hit()
                 staleness.note(_age(stamped))
                 return Body(etag, stamped[_STAMP_BYTES:], kept)
         raise error

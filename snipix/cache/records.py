@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import DatabaseError
 from pymongo.errors import PyMongoError
 
-from snipix import metrics
+from snipix import logs, metrics
 from snipix.cache import staleness
 from snipix.cache.flights import Flights
 from snipix.cache.names import Name, ttl_seconds
@@ -77,6 +77,7 @@ class Current:
         look = self._server.look(name) if ttl_seconds(name.kind) else Look("unreachable")
         metrics.CACHE_READS.labels("record", name.kind, look.outcome).inc()
         if look.outcome == "hit":
+            logs.count_cache_hit()
             return Found(look.value, True)
         try:
             if look.outcome != "miss":
@@ -93,6 +94,7 @@ class Current:
         if look.outcome != "hit" or not is_away(error):
             raise error
         metrics.CACHE_READS.labels("record", name.kind, "stale").inc()
+        logs.count_cache_hit()
         staleness.note(look.age)
         return Found(look.value, True)
 
