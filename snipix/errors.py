@@ -17,6 +17,7 @@ from pymongo.errors import PyMongoError
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 from rest_framework.response import Response
 
+from snipix import metrics
 from snipix.mongo import is_misfit
 from snipix.refusals import InvalidState, join
 
@@ -174,6 +175,7 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | 
     if error is None:
         return None
     request = context["request"]
+    metrics.ERRORS.labels(error.code).inc()
     response = Response(problem(error, request), status=error.status, headers=dict(error.headers))
     renderer = getattr(request, "accepted_renderer", None)
     if getattr(renderer, "format", "") != "api":
@@ -234,6 +236,7 @@ def problem(error: SnipixError, request: HttpRequest) -> dict[str, Any]:
 
 def problem_response(error: SnipixError, request: HttpRequest) -> JsonResponse:
     """The same, for what happens outside the API's views: middleware and unknown addresses."""
+    metrics.ERRORS.labels(error.code).inc()
     return JsonResponse(
         problem(error, request),
         status=error.status,

@@ -175,6 +175,9 @@ POOL = Gauge(
 POOL_FAILURES = Counter(
     "snipix_pool_failures", "Requests for a connection that got none.", ["reason"]
 )
+ERRORS = Counter(
+    "snipix_errors", "Requests answered with a problem document, by its code.", ["code"]
+)
 REFUSED = Counter(
     "snipix_refused", "Requests of clients that sent too many, by the limit they met.", ["limit"]
 )

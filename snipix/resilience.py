@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
+import structlog
 from bson import ObjectId
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError
@@ -34,6 +35,8 @@ from snipix.database.base import TooLate, until
 from snipix.mongo import connection
 
 T = TypeVar("T")
+
+_log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("snipix.resilience")
 
 ATTEMPTS = 3
 _MAJORITY = WriteConcern("majority", j=True)
@@ -134,15 +137,29 @@ def _has_tried_enough(state: RetryCallState) -> bool:
     return is_late or state.attempt_number >= ATTEMPTS
 
 
+def _note_repeat(what: str, reason: str, attempt: int, error: BaseException | None) -> None:
+    """Count and log that an attempt (the first is 1) is followed by another.
+
+    Nothing of the error's text, which holds documents. Savers that meet are nothing to report.
+    """
+    if what == "read":
+        metrics.READ_RETRIES.inc()
+    else:
+        metrics.TRANSACTION_RETRIES.labels(reason).inc()
+    logs.count_retry()
+    cause = _cause(error)
+    facts = {"error": type(cause).__name__, "code": getattr(cause, "code", None)}
+    write = _log.debug if reason == "conflict" else _log.info
+    write("repeated", what=what, reason=reason, attempt=attempt, **facts)
+
+
 def _note_repeated_read(state: RetryCallState) -> None:
-    metrics.READ_RETRIES.inc()
-    logs.count_retry()
+    error = _error(state)
+    _note_repeat("read", _reason(error) or "failure", state.attempt_number, error)
 
 
-def _note_repeat(reason: str) -> None:
-    """Count an attempt at a change, or at its commit, that is repeated."""
-    metrics.TRANSACTION_RETRIES.labels(reason).inc()
-    logs.count_retry()
+def _error(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
 
 
 _reading = Retrying(
@@ -251,11 +268,11 @@ class _Run:
                 if is_gone or not isinstance(error, ConnectionFailure):
                     raise CommitUnknown from error
                 self.has_failed = True
-                _note_repeat("commit")
+                _note_repeat("commit", "commit", len(self.doubtful), error)
                 time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 - jitter
 
     def _may_retry(self, state: RetryCallState) -> bool:
-        error = state.outcome.exception() if state.outcome else None
+        error = _error(state)
         reason = _reason(error)
         is_away, is_race = isinstance(_cause(error), NoServer), isinstance(error, IntegrityError)
         if reason == "failure":
@@ -267,13 +284,14 @@ class _Run:
         return bool(reason)
 
     def _note_repeat(self, state: RetryCallState) -> None:
-        _note_repeat(_reason(state.outcome.exception() if state.outcome else None))
+        error = _error(state)
+        _note_repeat("change", _reason(error), state.attempt_number, error)
 
     def _is_over(self, state: RetryCallState) -> bool:
         return self.failures >= ATTEMPTS or time.monotonic() >= self.deadline
 
     def _wait(self, state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
+        error = _error(state)
         waits = {"conflict": _conflict_wait, "undone": _undone_wait}
         return waits.get(_reason(error), _failure_wait)(state)
 

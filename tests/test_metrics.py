@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from pymongo.errors import DuplicateKeyError, OperationFailure, WaitQueueTimeout
 
 from snipix import metrics
 from snipix.local.processes import ROOT, wait_until
+from tests.conftest import Api
 from tests.watched import WatchedWeb, web
 
 TOKEN = "a-token-for-prometheus"
@@ -36,6 +38,14 @@ def _answered(**labels: str) -> float:
 def _operations(command: str, outcome: str) -> float:
     labels = {"command": command, "outcome": outcome}
     return REGISTRY.get_sample_value("snipix_operation_seconds_count", labels) or 0
+
+
+def _errors() -> Counter[str]:
+    """How often each problem was answered."""
+    samples = _samples(metrics.collected().decode())
+    return Counter(
+        {key[1]: int(n) for key, n in samples.items() if key[0] == "snipix_errors_total"}
+    )
 
 
 def _samples(text: str) -> dict[tuple[str, ...], float]:
@@ -205,6 +215,38 @@ def test_all_workers_count_together_also_when_one_was_killed(tmp_path: Path) -> 
         for _ in range(10):
             running.get("/health/live")
         assert _lived(running) == before + 50
+
+
+def test_errors_are_counted_by_their_code_wherever_they_are_answered(api: Api) -> None:
+    path = f"/projects/{api.create()['id']}/"
+    before = _errors()
+
+    api("GET", "/projects/nowhere/")
+    api("GET", "/nowhere/")
+    api("PATCH", path, {"name": "x"})
+    api("POST", "/projects/", {"name": 1})
+    api("PATCH", path, {"name": "x"}, if_match='"7.x"')
+    api("PATCH", path, {"name": "x"}, if_match="*", origin="https://evil.example")
+    api.client.get("/projects/nowhere")  # the older paths
+    api("BREW", path)
+
+    assert _errors() - before == {
+        "not-found": 3,
+        "precondition-required": 1,
+        "invalid-input": 1,
+        "version-mismatch": 1,
+        "foreign-origin": 1,
+        "method-not-allowed": 1,
+    }
+
+
+def test_errors_of_all_workers_are_counted_together(tmp_path: Path) -> None:
+    with web(tmp_path, workers=2) as running:
+        for _ in range(20):
+            assert running.get("/nowhere")[0] == 404
+        samples = _samples(running.get("/metrics")[2].decode())
+
+    assert samples["snipix_errors_total", "not-found"] == 20
 
 
 def test_counters_are_removed_with_the_server_also_after_it_was_killed(tmp_path: Path) -> None:

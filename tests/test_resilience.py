@@ -96,3 +96,37 @@ def test_a_repeated_commit_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     with logs.tallied() as tally:
         assert changed() == "done"
     assert (tally.retries, repeated("commit") - before) == (1, 1)
+
+
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize(("reason", "failure"), REPEATABLE)
+def test_a_repeat_is_a_line_without_the_drivers_text(
+    caplog: pytest.LogCaptureFixture, reason: str, failure: Exception
+) -> None:
+    caplog.set_level(logging.DEBUG, "snipix.resilience")
+    changed(failure, failure)
+    first, second = caplog.records
+    level = "DEBUG" if reason == "conflict" else "INFO"  # savers meet all the time
+    assert {first.levelname, second.levelname} == {level}
+    assert first.msg == {
+        "event": "repeated",
+        "what": "change",
+        "reason": reason,
+        "attempt": 1,
+        "error": type(failure).__name__,
+        "code": getattr(failure, "code", None),
+    }
+    assert second.msg["attempt"] == 2
+
+
+def test_a_repeated_read_is_a_line_too(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "snipix.resilience")
+    assert resilience.read(failing(OperationFailure(TEXT, 6))) == "done"
+    [line] = (record.msg for record in caplog.records)
+    assert (line["what"], line["reason"], line["attempt"], line["code"]) == (
+        "read",
+        "failure",
+        1,
+        6,
+    )
+    assert TEXT not in caplog.text
