@@ -100,9 +100,14 @@ class Token(models.Model):
 
     @classmethod
     def issue(cls, user: User, name: str = "", expires_at: datetime | None = None) -> str:
-        """Make a token and return it: the only time that it can be read."""
+        """Make a token and return it: the only time that it can be read.
+
+        Raises Django's ValidationError, as for a name that is too long.
+        """
         secret = _PREFIX + secrets.token_urlsafe(32)
-        cls.objects.create(user=user, name=name, digest=_digest(secret), expires_at=expires_at)
+        token = cls(user=user, name=name, digest=_digest(secret), expires_at=expires_at)
+        token.clean_fields(exclude={"user"})  # who is there, as the caller has read it
+        token.save(force_insert=True)
         return secret
 
     @staticmethod

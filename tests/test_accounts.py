@@ -195,6 +195,22 @@ def test_create_token_refuses_an_end_that_makes_no_sense(alice: User, days: str)
     assert Token.objects.count() == 0
 
 
+def test_create_token_answers_programs_too(alice: User) -> None:
+    told = json.loads(command("alice", "--name=laptop", "--json", "--verbosity=0"))
+    assert Api(told.pop("token")).create()["user_id"] == str(alice.pk)
+    assert told == {"user": "alice", "name": "laptop", "expires_at": None}
+
+
+def test_a_token_is_printed_however_quiet_it_is_to_be(alice: User) -> None:
+    assert Api(command("alice", "--verbosity=0").strip()).create()
+
+
+def test_a_name_that_is_too_long_is_refused_with_a_sentence(alice: User) -> None:
+    with pytest.raises(CommandError, match=r"--name: .*at most 100 characters"):
+        command("alice", "--name", "x" * 1_000)
+    assert Token.objects.count() == 0
+
+
 # --- Strangers -------------------------------------------------------------------------------
 
 

@@ -1,23 +1,29 @@
 """The ground of operators' commands: help, progress, reports, exit codes."""
 
 import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
 import pytest
+from bson import ObjectId
+from django.conf import settings
 from django.core.management import CommandError, call_command, get_commands, load_command_class
 from django.db import OperationalError
 
 from snipix import errors
 from snipix.commands import FOUND, INTERRUPTED, OperatorCommand, Progress
 
-FOR_OPERATORS = [
-    name
-    for name, app in get_commands().items()
-    if app in ("snipix", "media", "projects", "timelines", "transcriptions")
-    and isinstance(load_command_class(app, name), OperatorCommand)
-]
+OURS = ("snipix", "media", "projects", "timelines", "transcriptions")
+FOR_DEVELOPERS = {"runlocal", "demo"}
+"""They run until they are stopped, and tell a person what happens: `make run`, `make demo`."""
+FOR_OPERATORS = sorted(
+    {name for name, app in get_commands().items() if app in OURS} - FOR_DEVELOPERS
+)
 
 
 class Terminal(StringIO):
@@ -107,6 +113,7 @@ def test_what_goes_wrong_is_said_in_a_sentence(error: Any, said: str, code: int)
 
 def parts(name: str) -> Iterator[list[str]]:
     command = load_command_class(get_commands()[name], name)
+    assert isinstance(command, OperatorCommand), "no example, no --json, no exit codes"
     if not command.has_parts:
         yield [name]
         return
@@ -134,4 +141,56 @@ def test_what_is_misspelt_is_refused(name: str) -> None:
 
 
 def test_there_are_commands_to_look_at() -> None:
-    assert {"cache", "ensure_indexes", "migrate_documents", "sweep_media"} <= set(FOR_OPERATORS)
+    assert {"cache", "create_token", "ensure_indexes", "prepare", "sweep_media"} <= set(
+        FOR_OPERATORS
+    )
+
+
+AWAY = "mongodb://someone:secret@127.0.0.1:9/?serverSelectionTimeoutMS=300&replicaSet=rs0"
+ARGUMENTS = {
+    "backup": ["never.snipix"],
+    "cache": ["warm"],
+    "create_token": ["alice"],
+    "prepare": ["--wait", "0"],
+    "restore": ["README.md"],
+}
+
+
+RUN_ALL = """
+import json, sys
+import django
+from django.core.management import call_command
+django.setup()
+for name, *arguments in json.loads(sys.argv[1]):
+    try:
+        told = call_command(name, *arguments)
+    except BaseException as error:
+        told = type(error).__name__, str(error), getattr(error, "returncode", None)
+    print(json.dumps([name, told]), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def said_while_away(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What each command ends with while MongoDB is away: in one process, to be fast."""
+    media = tmp_path_factory.mktemp("media")
+    (media / "projects" / str(ObjectId())).mkdir(parents=True)
+    env = {**os.environ, "MONGODB_URI": AWAY, "MEDIA_ROOT": str(media)}
+    commands = json.dumps([[name, *ARGUMENTS.get(name, ())] for name in FOR_OPERATORS])
+    ended = subprocess.run(
+        [sys.executable, "-c", RUN_ALL, commands],
+        cwd=settings.BASE_DIR,
+        env={**env, "DJANGO_SETTINGS_MODULE": "snipix.settings"},
+        capture_output=True,
+        text=True,
+    )
+    return dict(json.loads(line) for line in ended.stdout.splitlines() if line.startswith("["))
+
+
+@pytest.mark.parametrize("name", FOR_OPERATORS)
+def test_while_the_database_is_away_each_says_so_in_a_sentence(
+    said_while_away: dict[str, Any], name: str
+) -> None:
+    kind, text, code = said_while_away[name]
+    assert (kind, code) == ("CommandError", 1), text
+    assert not {"secret", "127.0.0.1"} & set(re.split(r"[\s:@]", text))

@@ -1,5 +1,6 @@
 """What is made up to look at, and the demonstration."""
 
+import json
 import os
 import re
 import signal
@@ -76,9 +77,9 @@ def password(monkeypatch: pytest.MonkeyPatch) -> str:
     return "a-password-for-tests"
 
 
-def load_demo() -> str:
+def load_demo(*options: str) -> str:
     out = StringIO()
-    call_command("load_demo", stdout=out)
+    call_command("load_demo", *options, stdout=out)
     return out.getvalue()
 
 
@@ -119,6 +120,12 @@ def test_with_accounts_the_demo_is_the_administrators(db: None, password: str, s
     settings.SNIPIX_AUTH = "accounts"
     load_demo()
     assert Project.objects.get().user_id == str(User.objects.get().pk)
+
+
+def test_programs_are_told_what_was_made(db: None, password: str) -> None:
+    made, was_there = (json.loads(load_demo("--json")) for _ in range(2))
+    assert made == {"administrator": "made", "project": "made"}
+    assert was_there == {"administrator": "was there", "project": "was there"}
 
 
 # --- The demonstration

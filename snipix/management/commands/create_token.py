@@ -4,16 +4,24 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.exceptions import ValidationError
+from django.core.management.base import CommandError, CommandParser
 
+from snipix import times
 from snipix.accounts import Token
-from snipix.times import now
+from snipix.commands import OperatorCommand
 
 MAX_DAYS = 36_500
 
 
-class Command(BaseCommand):
-    help = "Make a bearer token for a user and print it: the only time that it can be read."
+class Command(OperatorCommand):
+    """Thin shell around `snipix.accounts.Token`."""
+
+    help = (
+        "Make a bearer token for a user and print it: the only time that it can be read. Each run "
+        "makes another one; those that aren't needed any more are revoked on the admin site."
+    )
+    example = "create_token alice --name laptop --days 90"
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("user", help="the user's name")
@@ -27,5 +35,16 @@ class Command(BaseCommand):
         days = options["days"]
         if days is not None and not 1 <= days <= MAX_DAYS:
             raise CommandError(f"--days must be from 1 to {MAX_DAYS:,}; leave it out for no end.")
-        expires_at = None if days is None else now() + timedelta(days=days)
-        self.stdout.write(Token.issue(user, options["name"], expires_at))
+        expires_at = None if days is None else times.now() + timedelta(days=days)
+        try:
+            secret = Token.issue(user, options["name"], expires_at)
+        except ValidationError as error:
+            raise CommandError(f"--name: {' '.join(error.messages)}") from error
+        found = {
+            "user": user.username,
+            "name": options["name"],
+            "expires_at": expires_at and times.write(expires_at),
+            "token": secret,
+        }
+        # Also with --verbosity 0: who asks for a token wants to read it.
+        self.report(found, {**options, "verbosity": 1}, lambda _: [secret])

@@ -1,15 +1,16 @@
 """`manage.py load_demo`"""
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand
 
 from projects.models import Project
 from projects.services import create_project
 from snipix import environment, history
 from snipix.accounts import ANONYMOUS, Actor
+from snipix.commands import OperatorCommand
 from timelines import samples
 from timelines.models import Timeline
 from timelines.services import save_timeline
@@ -18,32 +19,41 @@ PROJECT_ID = "demo"
 ADMINISTRATOR = "admin"
 SEED = 1
 
+Outcome = Literal["made", "was there", "no password"]
 
-class Command(BaseCommand):
+
+class Command(OperatorCommand):
     """Something to look at on a new machine."""
 
     help = (
         "Make a demo project with a timeline of 200 clips, and the administrator `admin` with the "
         "password that SNIPIX_DEMO_ADMIN_PASSWORD holds. What is there already stays as it is."
     )
+    example = "load_demo"
 
-    def handle(self, **options: Any) -> None:
-        self.is_quiet = options["verbosity"] == 0
-        if not User.objects.filter(username=ADMINISTRATOR).exists():
-            self._make_administrator()
-        if history.change(_make_project):
-            self._say(f"Made the project {PROJECT_ID!r}, with a timeline of 200 clips.")
+    def handle(self, *args: Any, **options: Any) -> None:
+        administrator = _make_administrator()
+        made = history.change(_make_project)
+        project = "made" if made else "was there"
+        self.report({"administrator": administrator, "project": project}, options, _lines)
 
-    def _make_administrator(self) -> None:
-        if password := environment.text("SNIPIX_DEMO_ADMIN_PASSWORD"):
-            User.objects.create_superuser(ADMINISTRATOR, password=password)
-            self._say(f"Made the administrator {ADMINISTRATOR!r}.")
-        else:
-            self._say("No administrator: SNIPIX_DEMO_ADMIN_PASSWORD isn't set.")
 
-    def _say(self, text: str) -> None:
-        if not self.is_quiet:
-            self.stdout.write(text)
+def _lines(found: Mapping[str, Any]) -> Iterator[str]:
+    if found["administrator"] == "made":
+        yield f"Made the administrator {ADMINISTRATOR!r}."
+    elif found["administrator"] == "no password":
+        yield "No administrator: SNIPIX_DEMO_ADMIN_PASSWORD isn't set."
+    if found["project"] == "made":
+        yield f"Made the project {PROJECT_ID!r}, with a timeline of 200 clips."
+
+
+def _make_administrator() -> Outcome:
+    if User.objects.filter(username=ADMINISTRATOR).exists():
+        return "was there"
+    if not (password := environment.text("SNIPIX_DEMO_ADMIN_PASSWORD")):
+        return "no password"
+    User.objects.create_superuser(ADMINISTRATOR, password=password)
+    return "made"
 
 
 def _make_project() -> bool:

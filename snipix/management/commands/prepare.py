@@ -1,22 +1,28 @@
-"""Bring the database up to date."""
+"""`manage.py prepare`"""
 
+from argparse import ArgumentTypeError
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 from pymongo.errors import PyMongoError
 
 from snipix import health
+from snipix.commands import OperatorCommand
+
+MAX_WAIT = 86_400
 
 
-class Command(BaseCommand):
-    """What has to be done once before a new version of Snipix serves; harmless when repeated."""
+class Command(OperatorCommand):
+    """What has to be done once before a new version of Snipix serves."""
 
     help = (
         "Bring the database up to date: migrations, indexes, validators and, with --demo, the demo "
-        "project. Example: manage.py prepare"
+        "project. What is so already stays: safe to interrupt, to repeat, and beside a live server."
     )
+    example = "prepare --wait 300"
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -26,18 +32,22 @@ class Command(BaseCommand):
         )
         parser.add_argument("--demo", action="store_true", help="load the demo project as well")
         parser.add_argument(
-            "--wait", type=float, default=60, help="seconds to wait for the database (60)"
+            "--wait",
+            type=_seconds,
+            default=60,
+            metavar="SECONDS",
+            help="how long to wait for the database (%(default)s)",
         )
 
-    def handle(self, **options: Any) -> None:
+    def handle(self, *args: Any, **options: Any) -> None:
         self._await_database(options["wait"])
-        shown: dict[str, Any] = {"stdout": self.stdout, "verbosity": options["verbosity"]}
-        call_command("migrate", interactive=False, **shown)
-        call_command("ensure_indexes", **shown)
-        if not options["without_schema"]:
-            call_command("ensure_schema", **shown)
-        if options["demo"]:
-            call_command("load_demo", **shown)
+        # Standard output is for the one answer, if a program reads it.
+        to = self.stderr if options["json"] else self.stdout
+        done = []
+        for name, chosen in _steps(options):
+            call_command(name, stdout=to, verbosity=options["verbosity"], **chosen)
+            done.append(name)
+        self.report({"done": done}, options, lambda _: ())
 
     def _await_database(self, seconds: float) -> None:
         def tell() -> None:
@@ -54,3 +64,23 @@ class Command(BaseCommand):
                 f"The database can't be used ({cause}): check MONGODB_URI, the network access list "
                 "of Atlas, user and password."
             ) from error
+
+
+def _steps(options: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The commands that it consists of, with their options."""
+    yield "migrate", {"interactive": False}
+    yield "ensure_indexes", {}
+    if not options["without_schema"]:
+        yield "ensure_schema", {}
+    if options["demo"]:
+        yield "load_demo", {}
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= MAX_WAIT:  # neither is NaN
+        raise ArgumentTypeError(f"must be a number of seconds from 0 to {MAX_WAIT:,}")
+    return seconds
