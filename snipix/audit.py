@@ -6,7 +6,7 @@ until its own retention ends.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from bson import ObjectId
@@ -43,6 +43,7 @@ class AuditEntry(models.Model):
             [("createdAt", ASCENDING)],
             expireAfterSeconds=settings.AUDIT_RETENTION_DAYS * 86_400,
         ),
+        IndexModel([("documentId", ASCENDING)], partialFilterExpression={"action": "purge"}),
     )
 
     id = ObjectIdAutoField(primary_key=True)
@@ -71,6 +72,12 @@ class AuditEntry(models.Model):
 
 def is_recorded(id: ObjectId) -> bool:
     return AuditEntry.objects.filter(pk=id).exists()
+
+
+def purged(keys: Iterable[ObjectId]) -> set[ObjectId]:
+    """Those of these projects that were destroyed, as far as their entries are kept."""
+    entries = AuditEntry.objects.filter(action="purge", document_id__in=keys)
+    return set(entries.values_list("document_id", flat=True))
 
 
 def record(

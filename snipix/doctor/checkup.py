@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import nlargest
-from itertools import islice
 from typing import Any
 
 from bson import ObjectId
@@ -17,7 +16,7 @@ from django.core import checks
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from media import storage
+from media import storage, sweeping
 from projects.models import Project
 from snipix import belongings, health, indexes, mongo, schemas, snapshots, times
 from snipix.backups.claims import MARKER
@@ -32,8 +31,6 @@ FREE_TIER_BYTES = 512 << 20
 _NEARLY_FULL = 0.8
 _LARGE_BYTES = 12 << 20
 _LARGEST = 5
-_AT_ONCE = 500
-"""Folders of media whose projects are looked for together."""
 _GROWTH = timedelta(days=7)
 _INDEX_CODES = {"missing": "index-missing", "undeclared": "index-undeclared"}
 
@@ -196,24 +193,19 @@ def _media(project_id: str, seen: Seen) -> Iterator[Finding]:
 
 
 def orphaned_media() -> Iterator[Finding]:
-    """Folders of projects that aren't there: one finding, however many there are."""
-    folders, files, first = 0, 0, ""
-    for key, count in orphaned_folders():
-        folders, files, first = folders + 1, files + count, first or storage.folder_of(key)
-    if folders:
-        what = f"{files} files of no project, in {folders} folders (the first is {first})"
-        yield Finding("media-orphaned", "media", what)
-
-
-def orphaned_folders() -> Iterator[tuple[str, int]]:
-    """The keys of projects that have media and aren't there, and how many files each has."""
-    keys = filter(ObjectId.is_valid, storage.projects())
-    while some := list(islice(keys, _AT_ONCE)):
-        found = Project.everything.filter(pk__in=some).values_list("pk", flat=True)
-        for key in sorted(set(some) - set(map(str, found))):
-            files = storage.files_of(key)
-            if files and storage.is_settled(*files):
-                yield key, len(files)
+    """Media of projects that aren't there: a finding for those that were purged, one for others."""
+    folders: Counter[str] = Counter()
+    files: Counter[str] = Counter()
+    first: dict[str, str] = {}
+    for orphan in sweeping.orphans():
+        code = "media-orphaned" if orphan.is_purged else "media-unknown"
+        folders[code] += 1
+        files[code] += orphan.files
+        first.setdefault(code, storage.folder_of(orphan.key))
+    for code, where in first.items():
+        of = "purged" if code == "media-orphaned" else "unknown"
+        what = f"{files[code]} files of {of} projects, in {folders[code]} folders"
+        yield Finding(code, "media", f"{what} (the first is {where})")
 
 
 # --- Sizes

@@ -44,6 +44,11 @@ CODES: dict[str, Code] = {
     ),
     "media-left": Code("note", f"{_FIX}files that no version names are removed.", True),
     "media-orphaned": Code("note", f"{_FIX}media of projects that were purged are removed.", True),
+    "media-unknown": Code(
+        "warning",
+        "The database knows neither the projects nor their purge. If it is the wrong one, or not "
+        "restored yet, see to that. If nobody needs the media: sweep_media --unknown.",
+    ),
     "index-missing": Code("error", f"{_FIX}missing indexes are created (ensure_indexes).", True),
     "index-differs": Code("error", "Run ensure_indexes --check, and do as it says."),
     "index-undeclared": Code("note", "Run ensure_indexes --prune, if nobody else needs it."),

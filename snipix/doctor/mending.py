@@ -13,7 +13,7 @@ from django.apps import apps
 from django.db import models
 from pymongo import MongoClient
 
-from media import storage
+from media import storage, sweeping
 from projects.models import Project
 from snipix import audit, belongings, cache, history, indexes, pieces, resilience, snapshots, times
 from snipix.accounts import SYSTEM
@@ -215,12 +215,8 @@ def _left_media(finding: Finding) -> bool:
 
 
 def _orphaned_media(_: Finding) -> bool:
-    removed = 0
-    for key, _count in checkup.orphaned_folders():
-        # Asked again, one by one: a project may just have been restored.
-        if not Project.everything.filter(pk=key).exists():
-            removed += storage.remove_all(key)
-    return bool(removed)
+    purged = (orphan for orphan in sweeping.orphans() if orphan.is_purged)
+    return bool(sum(map(sweeping.remove, purged)))
 
 
 def _indexes(finding: Finding) -> bool:

@@ -68,4 +68,6 @@ class Chores:
 
     def _tell(self, child: subprocess.Popen[bytes]) -> None:
         if child.returncode:
-            self._say("Tidying up failed; the reason is printed above. It is tried again later.")
+            self._say(
+                "Tidying up isn't finished; the reason is printed above. It is tried again later."
+            )

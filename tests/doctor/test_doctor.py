@@ -147,7 +147,13 @@ def leave_media(media: Path) -> None:
 
 
 def leave_folder(media: Path) -> None:
-    folder = media / "projects" / str(ObjectId())
+    key = ObjectId()
+    collection("audit_entries").insert_one({"documentId": key, "action": "purge"})
+    leave_unknown_folder(media, key)
+
+
+def leave_unknown_folder(media: Path, key: ObjectId | None = None) -> None:
+    folder = media / "projects" / str(key or ObjectId())
     folder.mkdir()
     (folder / "left.mp4").write_bytes(b"frames")
     os.utime(folder / "left.mp4", (OLD, OLD))
@@ -177,7 +183,8 @@ DAMAGE: list[tuple[Callable[[Path], None], list[str], str, bool]] = [
     (leave_draft, ["orphan"], "drafts of project a", False),
     (remove_media, ["media-missing"], ".mp4", False),
     (leave_media, ["media-left"], "left.mp4", True),
-    (leave_folder, ["media-orphaned"], "1 files of no project", True),
+    (leave_folder, ["media-orphaned"], "1 files of purged projects", True),
+    (leave_unknown_folder, ["media-unknown"], "1 files of unknown projects", False),
 ]
 
 
@@ -368,13 +375,22 @@ def test_media_of_many_purged_projects_are_looked_at_twice_and_told_once(
     monkeypatch.setattr(storage, "files_of", counted)
     told = doctor("--fix")
     assert (codes(told), codes(told, "mended")) == ([], ["media-orphaned"])
-    assert "30 files of no project, in 30 folders" in told["mended"][0]["what"]
+    assert "30 files of purged projects, in 30 folders" in told["mended"][0]["what"]
     assert len(looked_at) == 2 * 30, "to find them, and to remove them"
     assert {path.parent.name for path in media.rglob("projects/*/*")} == {
         str(key)
         for key in Project.everything.values_list("pk", flat=True)
         if (media / "projects" / str(key)).exists()
     }
+
+
+def test_media_of_which_the_database_knows_nothing_are_told_and_stay(
+    films: list[str], media: Path
+) -> None:
+    leave_unknown_folder(media)
+    files = list(media.rglob("projects/*/*"))
+    assert codes(doctor("--fix")) == ["media-unknown"]
+    assert list(media.rglob("projects/*/*")) == files
 
 
 def test_several_kinds_of_damage_are_mended_in_one_run(films: list[str]) -> None:

@@ -3,51 +3,71 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bson import ObjectId
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 
-from media import incoming, storage
-from projects.models import Project
-from snipix.commands import OperatorCommand
+from media import incoming, storage, sweeping
+from snipix.commands import FOUND, OperatorCommand, Progress
 
 
 class Command(OperatorCommand):
-    """What nobody needs any more."""
+    """Thin shell around `media.sweeping`, and `media.incoming.sweep`."""
 
     help = (
         "Remove the media of projects that were destroyed for ever, and what killed uploads have "
         "left. Files of projects that are there, or in the trash, stay, and what is younger than "
-        "an hour. Safe to interrupt and to repeat, also beside a live server."
+        "an hour. Media of projects of which the database knows nothing are only told, since it "
+        "may be the wrong one. Safe to interrupt and to repeat, also beside a live server."
     )
     example = "sweep_media --dry-run"
+    exit_codes = {FOUND: "there are media of which the database knows nothing"}
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="only count")
+        parser.add_argument(
+            "--unknown",
+            action="store_true",
+            help="also remove media of which the database knows nothing: once you are sure that "
+            "it is the right one, and whole, and no other database uses the folder",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        purged = [key for key in storage.projects() if _is_left(key)]
-        found = {"dry_run": options["dry_run"], "projects": len(purged)}
+        found = self._swept(options)
         if not options["dry_run"]:
-            folders = self.progress(purged, total=len(purged), what="projects")
-            found["files"] = sum(map(storage.remove_all, folders))
             found["left_by_uploads"] = incoming.sweep()
         self.report(found, options, _lines)
+        if left := found["unknown"]:
+            raise CommandError(_what_to_do(left, found["first_unknown"]), returncode=FOUND)
+
+    def _swept(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Remove what may go, and count what may not."""
+        found = dict.fromkeys(("projects", "files", "unknown", "unknown_files"), 0)
+        first = ""
+        shown = Progress(self.stderr, total=len(storage.projects()), what="folders")
+        for orphan in sweeping.orphans(shown.at):
+            if not (orphan.is_purged or options["unknown"]):
+                found["unknown"] += 1
+                found["unknown_files"] += orphan.files
+                first = first or storage.folder_of(orphan.key)
+                continue
+            found["projects"] += 1
+            found["files"] += orphan.files if options["dry_run"] else sweeping.remove(orphan)
+        return {"dry_run": options["dry_run"], **found, "first_unknown": first}
 
 
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
-    projects = found["projects"]
+    projects, files = found["projects"], found["files"]
     if found["dry_run"]:
-        yield f"projects that were destroyed and still have media: {projects}"
+        yield f"projects that were destroyed and still have media: {projects} ({files} files)"
     else:
-        yield f"removed {found['files']} files of {projects} projects that were destroyed"
+        yield f"removed {files} files of {projects} projects that were destroyed"
         yield f"removed {found['left_by_uploads']} files that killed uploads had left"
+    if found["unknown"]:
+        yield f"left {found['unknown_files']} files of {found['unknown']} unknown projects"
 
 
-def _is_left(key: str) -> bool:
-    """Whether a folder is of no project (any more), and not of one that is just being restored.
-
-    What isn't named by a key isn't ours to remove.
-    """
-    if not ObjectId.is_valid(key) or not storage.is_settled(*storage.files_of(key)):
-        return False
-    return not Project.everything.filter(pk=ObjectId(key)).exists()
+def _what_to_do(folders: int, first: str) -> str:
+    return (
+        f"{folders} folders (the first is {first}) have media of projects of which the database "
+        "knows nothing: neither they nor their purge. If it is the wrong database, or not restored "
+        "yet, see to that. If nobody needs the media: sweep_media --unknown removes them."
+    )
