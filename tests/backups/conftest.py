@@ -1,5 +1,6 @@
-"""What tests of backups share: a few projects of every kind, and a folder for their media."""
+"""What tests of backups share: projects of every kind, a folder for media, another database."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from projects.models import Project
 from snipix import states
+from snipix.mongo import connection
 from tests.conftest import Api
 from tests.media.conftest import upload
 from tests.transcriptions.test_api import STATE
@@ -44,3 +46,12 @@ def films(api: Api) -> list[str]:
     assert api("DELETE", "/projects/film-3/").status_code == 200
     assert Project.everything.count() == 4
     return ids
+
+
+@pytest.fixture
+def other(db: None) -> Iterator[str]:
+    """The name of a database that isn't there."""
+    name = f"{connection.settings_dict['NAME']}_other"
+    connection.database.client.drop_database(name)
+    yield name
+    connection.database.client.drop_database(name)

@@ -1,7 +1,6 @@
 """One run restores into a database at a time; one that was killed holds it for a minute."""
 
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,6 @@ from snipix.doctor import checkup
 from snipix.mongo import connection
 from tests.backups.test_backup import backup, stored
 from tests.backups.test_restore import inside, restore
-
-
-@pytest.fixture
-def other(db: None) -> Iterator[str]:
-    name = f"{connection.settings_dict['NAME']}_claimed"
-    connection.database.client.drop_database(name)
-    yield name
-    connection.database.client.drop_database(name)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Archives whose checksums are right and whose content isn't: anybody can sign one."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
@@ -95,14 +95,6 @@ def genuine(films: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         patched.setattr("snipix.backups.format.BLOCK_BYTES", 4_000)
         backup(tmp_path / "genuine", "--media")
     return taken_apart(tmp_path / "genuine")
-
-
-@pytest.fixture
-def other(db: None) -> Iterator[str]:
-    name = f"{connection.settings_dict['NAME']}_hostile"
-    connection.database.client.drop_database(name)
-    yield name
-    connection.database.client.drop_database(name)
 
 
 # --- Altering

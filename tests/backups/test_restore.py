@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Iterator
 from datetime import datetime
 from io import StringIO
 from pathlib import Path
@@ -32,15 +31,6 @@ from tests.backups.test_backup import backup, stored
 from tests.conftest import Api
 from tests.doctor.conftest import doctor
 from timelines.models import Timeline
-
-
-@pytest.fixture
-def other(db: None) -> Iterator[str]:
-    """The name of a database that isn't there."""
-    name = f"{connection.settings_dict['NAME']}_other"
-    connection.database.client.drop_database(name)
-    yield name
-    connection.database.client.drop_database(name)
 
 
 @pytest.fixture
