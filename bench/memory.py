@@ -161,6 +161,8 @@ class _Place:
             if in_trash:
                 deleted = {"isDeleted": True, "deletedAt": _LONG_AGO}
                 client[self.database]["projects"].update_one({}, {"$set": deleted})
+                last = {"$set": {"isDeleted": True}}
+                client[self.database]["revisions"].update_one({"kind": "project"}, last)
             multiply(client[self.database], projects)
         self.run("ensure_schema", "--verbosity=0")
         print(f"  {projects:,} projects", flush=True)

@@ -25,6 +25,7 @@ from snipix import audit, cache, errors, history, resilience
 from snipix.accounts import SYSTEM, Actor
 from snipix.documents import MENDED
 from snipix.idempotency import KeptAnswer
+from snipix.left import FAILURES, Left, why
 from snipix.mongo import connection, one
 
 BATCH = 500
@@ -32,6 +33,14 @@ BATCH = 500
 _AT_ONCE = 100
 """Projects that are looked up together."""
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
+
+
+class TrashedByHand(errors.SnipixError):
+    """Only a mark says that it is in the trash: its history doesn't, and nobody deleted it."""
+
+    status = 409
+    code = "trashed-by-hand"
+    title = "The project's history doesn't say that it is in the trash"
 
 
 class Purged(NamedTuple):
@@ -53,11 +62,12 @@ def begin(
     """Remove the first batch of what is in the trash, and mark what is left; within a change.
 
     Returns how many documents of each collection went: None, if it was restored or purged
-    meanwhile, or deleted (again) later than `deleted_until`.
+    meanwhile, or deleted (again) later than `deleted_until`. Raises TrashedByHand.
     """
     current = one(Project.everything.filter(pk=project.pk))
-    if current is None or current.deleted_at is None:
+    if current is None or not (current.is_deleted or current.is_going):
         return None
+    _refuse_trashed_by_hand(current)
     if deleted_until and current.deleted_at > deleted_until:
         return None
     if not current.is_going:
@@ -65,6 +75,17 @@ def begin(
         id = resilience.record_id()
         audit.record(id, current, "purge", actor, from_version=current.version)
     return _remove_some(current)
+
+
+def _refuse_trashed_by_hand(project: Project) -> None:
+    """Raise TrashedByHand. Once a purge has begun, the newest version may be gone already."""
+    is_marked = project.is_deleted and project.deleted_at is not None
+    if not is_marked or not (project.is_going or history.is_trash(project)):
+        raise TrashedByHand(
+            f"Project {project.project_id!r} is marked as deleted, and its newest version isn't. "
+            "It stays. Run doctor --fix, which makes the mark what the history says; then delete "
+            "the project, if it is to go."
+        )
 
 
 def finish(key: ObjectId, gone: Counter[str]) -> int:
@@ -102,18 +123,22 @@ def waiting(until: datetime) -> dict[str, int]:
     }
 
 
-def purge_deleted(until: datetime, *, actor: Actor = SYSTEM) -> Iterator[Purged]:
+def purge_deleted(until: datetime, *, actor: Actor = SYSTEM) -> Iterator[Purged | Left]:
     """Finish what was interrupted, and purge what was deleted until then, the oldest first.
 
-    Each is looked at again when its turn comes: what was restored meanwhile stays.
+    Each is looked at again when its turn comes: what was restored meanwhile stays. What can't be
+    purged is left, and in nobody's way. Raises DatabaseUnavailable, or what the driver does, while
+    MongoDB is away.
     """
     for match, order, deleted_until in (
         (_INTERRUPTED, "purgingAt", None),
         (_expired(until), "deletedAt", until),
     ):
-        while found := _first(match, order):
-            for project in found:
+        for project in _matching(match, order):
+            try:
                 yield from _purge(project, actor, deleted_until)
+            except FAILURES as error:
+                yield Left(f"project {project.project_id}", why(error))
 
 
 def _purge(project: Project, actor: Actor, deleted_until: datetime | None) -> Iterator[Purged]:
@@ -130,11 +155,27 @@ def _expired(until: datetime) -> dict[str, Any]:
     return {"isDeleted": True, "deletedAt": {"$lte": until}}
 
 
+def _matching(match: dict[str, Any], order: str) -> Iterator[Project]:
+    """The projects that match, the earliest first: keys alone, since each is read again.
+
+    Moment by moment, and those of one moment by their keys: so it ends whatever stays, and what
+    stays needn't be remembered.
+    """
+    later = match[order]
+    while first := _some({**match, order: later}, order, 1):
+        at = first[0][order]
+        among: dict[str, Any] = {}
+        while found := _some({**match, order: at, **among}, "_id", _AT_ONCE):
+            for each in found:
+                yield Project(id=each["_id"], project_id=each["projectId"])
+            among = {"_id": {"$gt": found[-1]["_id"]}}
+        later = {**match[order], "$gt": at}
+
+
 @wrap_database_errors
-def _first(match: dict[str, Any], order: str) -> list[Project]:
-    """The projects that match and come first: keys alone, since each is read again."""
-    found = _projects().find(match, {"projectId": 1}).sort(order, ASCENDING).limit(_AT_ONCE)
-    return [Project(id=each["_id"], project_id=each["projectId"]) for each in found]
+def _some(match: dict[str, Any], order: str, limit: int) -> list[dict[str, Any]]:
+    names = {"projectId": 1, "deletedAt": 1, "purgingAt": 1}
+    return list(_projects().find(match, names).sort(order, ASCENDING).limit(limit))
 
 
 def _projects() -> Any:

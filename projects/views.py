@@ -151,7 +151,7 @@ class ProjectViewSet(CurrentViewSet):
     @extend_schema(
         request=None,
         parameters=[openapi.IDEMPOTENCY_KEY, openapi.DRY_RUN],
-        responses={200: openapi.struct(Purged), **openapi.problems(400, 403, 404)},
+        responses={200: openapi.struct(Purged), **openapi.problems(400, 403, 404, 409)},
     )
     @action(detail=True, methods=["post"])
     def purge(self, request: Request, project_id: str) -> Response:
@@ -163,7 +163,8 @@ class ProjectViewSet(CurrentViewSet):
             if project is None:
                 raise errors.NotFound(f"There is no project {project_id!r} in the trash.")
             gone = purging.count(project)
-            purging.begin(project, actor=self.actor)
+            if purging.begin(project, actor=self.actor) is None:
+                raise errors.NotFound(f"There is no project {project_id!r} in the trash.")
             begun.append(project.pk)
             return Answer(wire.encode(Purged(gone)))
 

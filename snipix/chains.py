@@ -5,6 +5,7 @@ ObjectId. So the same proof serves what is stored and what is in an archive.
 """
 
 import hashlib
+from datetime import datetime
 from typing import Protocol
 
 import zstandard
@@ -30,6 +31,10 @@ class Link(Protocol):
     def content_digest(self) -> bytes | memoryview: ...
     @property
     def digest(self) -> bytes | memoryview: ...
+    @property
+    def is_deleted(self) -> bool: ...
+    @property
+    def created_at(self) -> datetime: ...
 
 
 class Chain:
@@ -40,6 +45,8 @@ class Chain:
         self.version = 0
         self.content = b""
         """The canonical bytes of `version`."""
+        self.deleted_at: datetime | None = None
+        """When it went to the trash, if `version` is there."""
 
     def add(self, revision: Link) -> None:
         """Prove the next revision. Raises HistoryDamaged, which says what is wrong with it."""
@@ -53,6 +60,10 @@ class Chain:
         if self.digest != bytes(revision.digest):
             raise HistoryDamaged(f"{revision}: the hash chain is broken")
         self.version = expected
+        if not revision.is_deleted:
+            self.deleted_at = None
+        elif self.deleted_at is None:
+            self.deleted_at = revision.created_at
 
 
 def decode(revision: Link, previous: bytes) -> bytes:

@@ -21,8 +21,9 @@ from pymongo.errors import PyMongoError
 
 from snipix import errors
 from snipix.database.base import patient
+from snipix.left import LeftOver
 
-DONE, FAILED, MISSPELT, FOUND, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, FAILED, MISSPELT, FOUND, LEFT, INTERRUPTED = 0, 1, 2, 3, 4, 130
 _EXIT_CODES = {
     DONE: "done",
     FAILED: "something went wrong: it is said on standard error",
@@ -102,6 +103,13 @@ class OperatorCommand(BaseCommand):
         elif options["verbosity"] > 0:
             for line in show(found):
                 self.stdout.write(line)
+
+    def tell_left(self, left: LeftOver) -> None:
+        """Name what was left, and end with LEFT, if anything was. Raises CommandError."""
+        for line in left.lines():
+            self.stderr.write(f"left {line}")
+        if left.count:
+            raise CommandError(f"{left.count:,} were left; all else is done.", returncode=LEFT)
 
     def progress(self, items: Iterable[_Item], *, total: int, what: str) -> Iterator[_Item]:
         """Yield `items`, showing how many of `total` are done."""

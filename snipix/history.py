@@ -19,12 +19,13 @@ from bson import ObjectId
 from django.conf import settings
 from django.db import models
 from django_mongodb_backend.fields import ObjectIdAutoField, ObjectIdField
-from pymongo import ASCENDING, IndexModel
+from django_mongodb_backend.query import wrap_database_errors
+from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from snipix import audit, cache, chains, errors, frames, pieces, resilience, states
 from snipix.chains import HistoryDamaged
 from snipix.memory import contents
-from snipix.mongo import one
+from snipix.mongo import connection, one
 from snipix.times import now
 
 if TYPE_CHECKING:
@@ -203,6 +204,22 @@ def revision_at(document: Document, time: datetime) -> Revision:
     return last
 
 
+@wrap_database_errors
+def is_trash(document: Document) -> bool | None:
+    """Whether its newest version is in the trash, whatever the head says; None if there is none.
+
+    One look into an index.
+    """
+    revisions = connection.get_collection(Revision._meta.db_table)
+    found = revisions.find_one(
+        whose(document),
+        {"isDeleted": True},
+        sort=[("version", DESCENDING)],
+        session=connection.session,
+    )
+    return found and found["isDeleted"] is True
+
+
 def of(document: Document) -> models.QuerySet[Revision]:
     """The revisions of a document, oldest first."""
     return _of(document).order_by("version")
@@ -252,6 +269,10 @@ def check_head(
     """
     if (head.version, bytes(head.digest)) != (proof.version, proof.digest) or not last:
         raise HistoryDamaged(f"the head is at version {head.version}, history at {proof.version}")
+    if (head.is_deleted, head.deleted_at) != (proof.deleted_at is not None, proof.deleted_at):
+        told = f"the head says {_trash(head.is_deleted, head.deleted_at)}"
+        wanted = _trash(proof.deleted_at is not None, proof.deleted_at)
+        raise HistoryDamaged(f"{told}, its last version {wanted}")
     try:
         stored = head.upgraded(pieces.join_stored(head, fetch_pieces), head.schema_version)
     except pieces.PieceMissing as error:
@@ -260,6 +281,11 @@ def check_head(
     if states.from_builtins(stored, head.state_type) != state:
         raise HistoryDamaged("the head's state isn't that of its last version")
     return state
+
+
+def _trash(is_deleted: bool, deleted_at: datetime | None) -> str:
+    since = f" since {deleted_at:%Y-%m-%d %H:%M:%S.%f}" if deleted_at else ""
+    return ("in the trash" if is_deleted else "not in the trash") + since
 
 
 def state_of(head: Document, content: bytes, schema_version: int) -> Any:

@@ -145,8 +145,11 @@ class _Look:
 
     def conclude(self) -> Iterator[Finding]:
         project = self.project
-        if getattr(project, "purging_at", None):
-            return  # it is being destroyed, and in pieces by now
+        if project and project.is_going:  # it is being destroyed, and in pieces by now
+            if not project.is_deleted or project.deleted_at is None:
+                key = (Project.kind, project.pk)
+                yield self._finding("purge-stuck", key, "it is marked so, and isn't in the trash")
+            return
         yield from self.misshapen
         for key, error in self.broken.items():
             yield self._finding("history-broken", key, str(error))

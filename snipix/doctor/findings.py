@@ -30,6 +30,11 @@ CODES: dict[str, Code] = {
     "head-missing": Code("error", f"The history is there, and the document isn't. {_BACKUP}"),
     "misshapen": Code("error", f"Nothing else of the project can be judged. {_BACKUP}"),
     "newer-schema": Code("error", "Use the release that wrote it, or a later one."),
+    "purge-stuck": Code(
+        "error",
+        "Nobody sees it, and nothing purges it. If it is to be there, take away its `purgingAt` "
+        "by hand, and run doctor --fix; if not, set its `isDeleted` and its `deletedAt`.",
+    ),
     "piece-missing": Code("error", f"{_FIX}the pieces are made again of the last version.", True),
     "piece-orphaned": Code("note", f"{_FIX}pieces that nothing refers to are removed.", True),
     "summary-wrong": Code("warning", f"{_FIX}the summary is computed again.", True),

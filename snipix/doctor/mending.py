@@ -102,9 +102,6 @@ def _from_history(stored: Document) -> Document:
         chain.add(revision)
         is_whole = revision.full_version == revision.version
         head.chain_size = 0 if is_whole else head.chain_size + len(revision.frame)
-        if revision.is_deleted != head.is_deleted:
-            head.is_deleted = revision.is_deleted
-            head.deleted_at = revision.created_at if revision.is_deleted else None
         last = revision
     if last is None:
         raise HistoryDamaged(f"{stored} has no history")
@@ -113,6 +110,7 @@ def _from_history(stored: Document) -> Document:
     if isinstance(head, Project):  # a save of its timeline sets that, too
         head.updated_at = max(stored.updated_at, last.created_at)
     head.version, head.full_version = last.version, last.full_version
+    head.is_deleted, head.deleted_at = chain.deleted_at is not None, chain.deleted_at
     head.digest, head.content_digest = chain.digest, bytes(last.content_digest)
     head.schema_version = head.current_schema()
     state = history.state_of(head, chain.content, last.schema_version)

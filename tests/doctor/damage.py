@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from bson import ObjectId
 
 from snipix.mongo import connection
 
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 OLD = time.time() - 3 * 86_400
 
 
@@ -60,6 +62,29 @@ def spoil_head(media: Path) -> None:
 
 def distort_head(media: Path) -> None:
     collection("timelines").update_one({"projectId": "film-1"}, {"$set": {"layers": "none"}})
+
+
+def trash_head(media: Path) -> None:
+    by_hand = {"isDeleted": True, "deletedAt": LONG_AGO}
+    collection("projects").update_one({"projectId": "film-1"}, {"$set": by_hand})
+
+
+def antedate_trash(media: Path) -> None:
+    by_hand = {"$set": {"deletedAt": LONG_AGO}}
+    collection("projects").update_one({"projectId": "film-3"}, by_hand)
+
+
+def untrash_head(media: Path) -> None:
+    by_hand = {"isDeleted": False, "deletedAt": None}
+    collection("projects").update_one({"projectId": "film-3"}, {"$set": by_hand})
+
+
+def mark_head(media: Path) -> None:
+    collection("projects").update_one({"projectId": "film-1"}, {"$set": {"purgingAt": LONG_AGO}})
+
+
+def trash_timeline(media: Path) -> None:
+    collection("timelines").update_one({"projectId": "film-1"}, {"$set": {"isDeleted": True}})
 
 
 def renew_revision(media: Path) -> None:
@@ -152,6 +177,11 @@ DAMAGE: list[tuple[Callable[[Path], None], list[str], str, bool]] = [
     (change_head, ["head-differs"], "timeline of project film-1", True),
     (spoil_head, ["head-differs"], "project of project film-1", True),
     (distort_head, ["head-differs"], "timeline of project film-1", True),
+    (trash_head, ["head-differs"], "in the trash since 2020", True),
+    (antedate_trash, ["head-differs"], "in the trash since 2020", True),
+    (untrash_head, ["head-differs"], "the head says not in the trash", True),
+    (mark_head, ["purge-stuck"], "project of project film-1", False),
+    (trash_timeline, ["head-differs"], "timeline of project film-1", True),
     (renew_revision, ["newer-schema"], "timeline of project film-1", False),
     (renew_revision_and_set_head_back, ["newer-schema"], "it is of schema 9", False),
     (remove_head, ["head-missing", "summary-wrong"], "timeline of project film-1", False),

@@ -5,7 +5,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from timelines.models import Timeline
 from timelines.state import TimelineState
 
 EMPTY = TimelineState()
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 OURS = [model._meta.db_table for model in purging._belonging()]
 
 
@@ -131,6 +133,74 @@ def test_a_second_run_finds_nothing(api: Api) -> None:
 def test_a_retention_is_a_number_of_days(db: None, days: str) -> None:
     with pytest.raises(CommandError, match="number of days"):
         purge(f"--older-than={days}")
+
+
+# --- Damaged by hand
+
+
+def by_hand(project_id: str, **values: Any) -> None:
+    connection.get_collection("projects").update_one({"projectId": project_id}, {"$set": values})
+
+
+def purge_and_leave(caught: Any) -> str:
+    """Purge where something is left; returns what is said of it."""
+    caught.readouterr()
+    with pytest.raises(CommandError, match="left; all else is done") as ended:
+        call_command("purge_deleted", stdout=StringIO())
+    assert ended.value.returncode == 4
+    return str(caught.readouterr().err)
+
+
+def test_a_project_that_only_a_mark_puts_into_the_trash_stays(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for id in ("first", "second"):
+        api.create("Film", id=id)
+        by_hand(id, isDeleted=True, deletedAt=LONG_AGO)
+    old = trashed(api, "old")
+    told = purge_and_leave(capsys)
+    assert "left project first: Project 'first' is marked as deleted" in told
+    assert "doctor --fix" in told
+    assert left(old) == {}
+    assert Project.everything.count() == 2
+    with suppress(CommandError):  # which tells of the tests' settings
+        call_command("doctor", "--fix", stdout=StringIO(), stderr=StringIO())
+    assert api("GET", "/projects/first/").status_code == 200
+    assert purge()["projects"] == 0
+
+
+def test_nor_does_an_administrator_destroy_it(staff: Api) -> None:
+    staff.create("Film", id="film")
+    by_hand("film", isDeleted=True, deletedAt=LONG_AGO)
+    refused = staff("POST", "/projects/film/purge/")
+    assert (refused.status_code, refused.json()["code"]) == (409, "trashed-by-hand")
+    by_hand("film", deletedAt=None)
+    assert staff("POST", "/projects/film/purge/").status_code == 409
+    assert Project.everything.count() == 1
+
+
+def test_a_mark_of_a_purge_that_makes_no_sense_is_named_and_passed_over(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trashed(api, "marked")
+    by_hand("marked", purgingAt=LONG_AGO, deletedAt=None)
+    old = trashed(api, "old")
+    assert "left project marked: " in purge_and_leave(capsys)
+    assert left(old) == {}
+    assert Project.everything.get().project_id == "marked"
+
+
+def test_projects_of_one_moment_are_all_looked_at(
+    api: Api, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purging, "_AT_ONCE", 2)
+    for number in range(5):
+        api.create("Film", id=f"film-{number}")
+        if number % 2:
+            api("DELETE", f"/projects/film-{number}/")
+        by_hand(f"film-{number}", isDeleted=True, deletedAt=LONG_AGO)
+    assert purge_and_leave(capsys).count("left project") == 3
+    assert Project.everything.count() == 3
 
 
 # --- Interrupted

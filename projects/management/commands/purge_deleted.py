@@ -11,7 +11,8 @@ from django.core.management.base import CommandParser
 
 from projects import purging
 from snipix import times
-from snipix.commands import OperatorCommand
+from snipix.commands import LEFT, OperatorCommand
+from snipix.left import Left, LeftOver
 
 MAX_DAYS = 20_000
 
@@ -25,6 +26,7 @@ class Command(OperatorCommand):
         "Safe to interrupt, to repeat, and beside a live server: what is restored meanwhile stays."
     )
     example = "purge_deleted --dry-run"
+    exit_codes = {LEFT: "some could not be purged: they are named, and all others are"}
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="only count")
@@ -43,20 +45,26 @@ class Command(OperatorCommand):
             "deleted_until": times.write(until),
             **purging.waiting(until),
         }
+        left = LeftOver()
         if not options["dry_run"]:
             total = found["expired"] + found["interrupted"]
             going = purging.purge_deleted(until)
-            found |= _summed(self.progress(going, total=total, what="projects"))
+            found |= _summed(self.progress(going, total=total, what="projects"), left)
         self.report(found, options, _lines)
+        self.tell_left(left)
 
 
-def _summed(going: Iterator[purging.Purged]) -> dict[str, Any]:
+def _summed(going: Iterator[purging.Purged | Left], left: LeftOver) -> dict[str, Any]:
     projects, files, documents = 0, 0, Counter[str]()
-    for purged in going:
+    for one in going:
+        if isinstance(one, Left):
+            left.add(one)
+            continue
         projects += 1
-        files += purged.files
-        documents.update(purged.documents)
-    return {"projects": projects, "documents": dict(documents), "files": files}
+        files += one.files
+        documents.update(one.documents)
+    told = {"projects": projects, "documents": dict(documents), "files": files}
+    return {**told, "left": left.count, "first_left": left.named}
 
 
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
