@@ -37,6 +37,23 @@ class Link(Protocol):
     def created_at(self) -> datetime: ...
 
 
+class Head(Protocol):
+    """Where a document says that it stands in its history."""
+
+    @property
+    def version(self) -> int: ...
+    @property
+    def digest(self) -> bytes | memoryview: ...
+    @property
+    def full_version(self) -> int: ...
+    @property
+    def chain_size(self) -> int: ...
+    @property
+    def is_deleted(self) -> bool: ...
+    @property
+    def deleted_at(self) -> datetime | None: ...
+
+
 class Chain:
     """A history as far as it has been proven: feed it revision by revision, from the first on."""
 
@@ -45,6 +62,10 @@ class Chain:
         self.version = 0
         self.content = b""
         """The canonical bytes of `version`."""
+        self.full_version = 0
+        """The newest version that is held whole."""
+        self.chain_size = 0
+        """Bytes of the frames since then."""
         self.deleted_at: datetime | None = None
         """When it went to the trash, if `version` is there."""
 
@@ -59,11 +80,48 @@ class Chain:
         self.digest = chain(self.digest, sha256(self.content))
         if self.digest != bytes(revision.digest):
             raise HistoryDamaged(f"{revision}: the hash chain is broken")
+        self._follow(revision)
         self.version = expected
+
+    def _follow(self, revision: Link) -> None:
+        """Take over where a revision stands. HistoryDamaged if it isn't read from where it says."""
+        frame = bytes(revision.frame)
+        if revision.full_version == revision.version and not frames.is_difference(frame):
+            self.full_version, self.chain_size = revision.version, 0
+        elif revision.full_version == self.full_version > 0:
+            self.chain_size += len(frame)
+        else:
+            raise HistoryDamaged(
+                f"{revision}: it says that version {revision.full_version} is whole, from which it "
+                f"is read, and that is {self.full_version or revision.version}"
+            )
         if not revision.is_deleted:
             self.deleted_at = None
         elif self.deleted_at is None:
             self.deleted_at = revision.created_at
+
+
+def misplaced(head: Head, proof: Chain) -> str:
+    """How a head doesn't stand where its history ends; empty if it does."""
+    if proof.version == 0 or (head.version, bytes(head.digest)) != (proof.version, proof.digest):
+        return f"the head is at version {head.version}, history at {proof.version}"
+    is_deleted = proof.deleted_at is not None
+    if (head.is_deleted, head.deleted_at) != (is_deleted, proof.deleted_at):
+        told, wanted = (
+            _trash(head.is_deleted, head.deleted_at),
+            _trash(is_deleted, proof.deleted_at),
+        )
+        return f"the head says {told}, its last version {wanted}"
+    if (head.full_version, head.chain_size) != (proof.full_version, proof.chain_size):
+        told = f"version {head.full_version} and {head.chain_size} bytes"
+        wanted = f"{proof.full_version} and {proof.chain_size}"
+        return f"the head builds on {told}, its last version on {wanted}"
+    return ""
+
+
+def _trash(is_deleted: bool, deleted_at: datetime | None) -> str:
+    since = f" since {deleted_at:%Y-%m-%d %H:%M:%S.%f}" if deleted_at else ""
+    return ("in the trash" if is_deleted else "not in the trash") + since
 
 
 def decode(revision: Link, previous: bytes) -> bytes:
@@ -73,9 +131,10 @@ def decode(revision: Link, previous: bytes) -> bytes:
 
 def decompress(revision: Link, previous: bytes) -> bytes:
     """What a revision's frame holds, given the bytes of the version before it. HistoryDamaged."""
-    is_whole = revision.full_version == revision.version
+    frame = bytes(revision.frame)
+    is_whole = revision.full_version == revision.version and not frames.is_difference(frame)
     try:
-        return frames.decompress(bytes(revision.frame), None if is_whole else previous)
+        return frames.decompress(frame, None if is_whole else previous)
     except zstandard.ZstdError as error:
         raise HistoryDamaged(f"{revision}: its state can't be decoded") from error
 

@@ -18,6 +18,7 @@ from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 from rest_framework.response import Response
 
 from snipix import metrics
+from snipix.chains import HistoryDamaged
 from snipix.mongo import is_misfit
 from snipix.refusals import InvalidState, join
 
@@ -146,6 +147,14 @@ class DatabaseUnavailable(SnipixError):
     headers = {"Retry-After": "2"}
 
 
+class DamagedHistory(SnipixError):
+    """A version whose state isn't, or can't be proven to be, the one that was saved."""
+
+    status = 500
+    code = "history-damaged"
+    title = "This version is damaged in the database"
+
+
 class NewerSchema(DatabaseUnavailable):
     """A document that a newer release has saved: this one would misread it, or save less of it."""
 
@@ -190,6 +199,12 @@ def as_snipix_error(exc: Exception) -> SnipixError | None:
         case InvalidState():
             return InvalidInput(
                 [{"path": e.path, "reason": e.reason, "hint": e.hint} for e in exc.errors]
+            )
+        case HistoryDamaged():
+            logger.error("history damaged: %s", exc)
+            return DamagedHistory(
+                "What is stored of this version isn't what was saved, and was logged. Other "
+                "versions may be whole; an administrator can bring this one back from a backup."
             )
         case UnreadablePostError():
             return RequestTimeout("The body stopped coming before it was complete. Send it again.")

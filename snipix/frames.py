@@ -28,6 +28,11 @@ def compress(content: bytes, previous: bytes | None) -> bytes:
     return _EQUAL_ENDS.pack(_MARK, start, end) + changed
 
 
+def is_difference(frame: bytes) -> bool:
+    """Whether a frame surely isn't whole; one from before there were marks may not be either."""
+    return frame[:1] == _MARK
+
+
 def decompress(frame: bytes, previous: bytes | None) -> bytes:
     """The content of a frame, given the same `previous` as when it was made.
 

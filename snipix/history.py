@@ -184,8 +184,11 @@ def read_bytes(document: Document, version: int) -> bytes:
 
 
 def _content(document: Document, last: Revision) -> bytes:
-    chain = of(document).filter(version__gte=last.full_version, version__lte=last.version)
-    return _decode(chain)
+    until = of(document).filter(version__lte=last.version)
+    try:
+        return _decode(until.filter(version__gte=last.full_version))
+    except HistoryDamaged:
+        return _decode(until)  # it may only be wrong about which version is whole
 
 
 def revision(document: Document, version: int) -> Revision:
@@ -267,12 +270,8 @@ def check_head(
 
     Compared as states: once the state's definition has grown, more is written down than was.
     """
-    if (head.version, bytes(head.digest)) != (proof.version, proof.digest) or not last:
-        raise HistoryDamaged(f"the head is at version {head.version}, history at {proof.version}")
-    if (head.is_deleted, head.deleted_at) != (proof.deleted_at is not None, proof.deleted_at):
-        told = f"the head says {_trash(head.is_deleted, head.deleted_at)}"
-        wanted = _trash(proof.deleted_at is not None, proof.deleted_at)
-        raise HistoryDamaged(f"{told}, its last version {wanted}")
+    if (wrong := chains.misplaced(head, proof)) or not last:
+        raise HistoryDamaged(wrong)
     try:
         stored = head.upgraded(pieces.join_stored(head, fetch_pieces), head.schema_version)
     except pieces.PieceMissing as error:
@@ -281,11 +280,6 @@ def check_head(
     if states.from_builtins(stored, head.state_type) != state:
         raise HistoryDamaged("the head's state isn't that of its last version")
     return state
-
-
-def _trash(is_deleted: bool, deleted_at: datetime | None) -> str:
-    since = f" since {deleted_at:%Y-%m-%d %H:%M:%S.%f}" if deleted_at else ""
-    return ("in the trash" if is_deleted else "not in the trash") + since
 
 
 def state_of(head: Document, content: bytes, schema_version: int) -> Any:

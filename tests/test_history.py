@@ -243,6 +243,41 @@ def test_a_removed_revision_is_named(timeline: Timeline, version: int) -> None:
         history.verify(fresh(timeline))
 
 
+@pytest.mark.parametrize(("version", "told"), [(2, 2), (3, 2), (3, 3), (5, 4), (6, 4), (7, 6)])
+def test_what_is_wrong_about_where_it_is_whole_is_named_and_still_read(
+    timeline: Timeline, version: int, told: int
+) -> None:
+    before = history.read_bytes(timeline, version)
+    alter(timeline, version, fullVersion=told)
+    with pytest.raises(history.HistoryDamaged, match=f"v{version}: it says that version {told}"):
+        history.verify(fresh(timeline))
+    assert history.read_bytes(timeline, version) == before
+
+
+def test_a_whole_version_that_says_it_is_none_is_named_by_what_builds_on_it(
+    timeline: Timeline,
+) -> None:
+    before = [history.read_bytes(timeline, version) for version in range(1, 9)]
+    alter(timeline, 5, fullVersion=1)
+    with pytest.raises(history.HistoryDamaged, match="v6: it says that version 5"):
+        history.verify(fresh(timeline))
+    assert [history.read_bytes(timeline, version) for version in range(1, 9)] == before
+
+
+def test_a_head_that_builds_on_another_version_is_named(timeline: Timeline) -> None:
+    Timeline.everything.filter(pk=timeline.pk).update(full_version=7)
+    with pytest.raises(history.HistoryDamaged, match="head builds on version 7"):
+        history.verify(fresh(timeline))
+
+
+def test_a_damaged_version_is_answered_as_a_problem(timeline: Timeline, api: Api) -> None:
+    alter(timeline, 3, frame=b"(")
+    Project.objects.filter(pk=timeline.pk).update(readers=["anonymous"])
+    answer = api("GET", f"/projects/{timeline.project_id}/timeline/versions/3/")
+    assert (answer.status_code, answer.json()["code"]) == (500, "history-damaged")
+    assert answer["Content-Type"] == "application/problem+json"
+
+
 def test_a_removed_last_revision_is_named(timeline: Timeline) -> None:
     collection, condition = revisions(timeline)
     collection.delete_one({**condition, "version": 8})

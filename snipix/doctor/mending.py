@@ -100,8 +100,6 @@ def _from_history(stored: Document) -> Document:
     last: Revision | None = None
     for revision in history.of(stored).iterator(chunk_size=100):
         chain.add(revision)
-        is_whole = revision.full_version == revision.version
-        head.chain_size = 0 if is_whole else head.chain_size + len(revision.frame)
         last = revision
     if last is None:
         raise HistoryDamaged(f"{stored} has no history")
@@ -109,7 +107,8 @@ def _from_history(stored: Document) -> Document:
     head.created_at, head.updated_at = stored.created_at, last.created_at
     if isinstance(head, Project):  # a save of its timeline sets that, too
         head.updated_at = max(stored.updated_at, last.created_at)
-    head.version, head.full_version = last.version, last.full_version
+    head.version = last.version
+    head.full_version, head.chain_size = chain.full_version, chain.chain_size
     head.is_deleted, head.deleted_at = chain.deleted_at is not None, chain.deleted_at
     head.digest, head.content_digest = chain.digest, bytes(last.content_digest)
     head.schema_version = head.current_schema()

@@ -64,6 +64,19 @@ def distort_head(media: Path) -> None:
     collection("timelines").update_one({"projectId": "film-1"}, {"$set": {"layers": "none"}})
 
 
+def misdirect_revision(media: Path) -> None:
+    third = {**timeline_of("film-1"), "version": 3}
+    collection("revisions").update_one(third, {"$set": {"fullVersion": 2}})
+
+
+def misdirect_head(media: Path) -> None:
+    collection("timelines").update_one({"projectId": "film-1"}, {"$set": {"fullVersion": 3}})
+
+
+def miscount_chain(media: Path) -> None:
+    collection("timelines").update_one({"projectId": "film-1"}, {"$set": {"chainSize": 0}})
+
+
 def trash_head(media: Path) -> None:
     by_hand = {"isDeleted": True, "deletedAt": LONG_AGO}
     collection("projects").update_one({"projectId": "film-1"}, {"$set": by_hand})
@@ -177,6 +190,9 @@ DAMAGE: list[tuple[Callable[[Path], None], list[str], str, bool]] = [
     (change_head, ["head-differs"], "timeline of project film-1", True),
     (spoil_head, ["head-differs"], "project of project film-1", True),
     (distort_head, ["head-differs"], "timeline of project film-1", True),
+    (misdirect_revision, ["history-broken"], "it says that version 2 is whole", False),
+    (misdirect_head, ["head-differs"], "builds on version 3", True),
+    (miscount_chain, ["head-differs"], "and 0 bytes, its last version on", True),
     (trash_head, ["head-differs"], "in the trash since 2020", True),
     (antedate_trash, ["head-differs"], "in the trash since 2020", True),
     (untrash_head, ["head-differs"], "the head says not in the trash", True),
