@@ -25,7 +25,9 @@ from snipix.accounts import Token
 from snipix.demo.client import Client
 from snipix.demo.stage import Stage
 from snipix.local.processes import ROOT
+from tests import secrecy
 from tests.media.films import film as video
+from tests.secrecy import CONTENT, TRACEBACKS
 from tests.stages import serving
 
 EXAMPLES = 6
@@ -36,9 +38,21 @@ SEED = int(os.environ.get("SNIPIX_FUZZ_SEED", "1"))
 DESCRIPTION = json.loads((ROOT / "docs" / "openapi.json").read_text())
 THERE: dict[str, Any] = {"project_id": "film", "version": 1, "segment_id": "s1", "speaker_id": "a"}
 """What addresses name in most requests; otherwise it is made up, too."""
-CLIP = {"id": "c1", "type": "video", "start_time": 0, "duration": 2.5}
+CLIP = {
+    "id": "c1",
+    "type": "video",
+    "start_time": 0,
+    "duration": 2.5,
+    "properties": {CONTENT: CONTENT},
+}
 LAYER = {"id": "v1", "name": "Video", "type": "video", "clips": [CLIP]}
-SEGMENT = {"id": "s1", "start_time": 0, "end_time": 2, "text": "hello there", "speaker_id": "a"}
+SEGMENT = {
+    "id": "s1",
+    "start_time": 0,
+    "end_time": 2,
+    "text": f"hello {CONTENT}",
+    "speaker_id": "a",
+}
 TRANSCRIPTION = {"speakers": {"a": "Alice"}, "segments": [SEGMENT]}
 
 load_all_checks()
@@ -101,7 +115,8 @@ class Fuzzed:
         return reply.headers.get("etag", '"1.0"')
 
     def _make(self) -> None:
-        body = json.dumps({"id": self.there["project_id"], "name": "Film"}).encode()
+        film = {"id": self.there["project_id"], "name": CONTENT, "description": CONTENT}
+        body = json.dumps(film).encode()
         assert self.client.send("POST", "/projects/", body, **self.headers).status == 201
         timeline = json.dumps({"layers": [LAYER]}).encode()
         etag = self._etag("/timeline/")
@@ -124,37 +139,48 @@ class Stranger(Fuzzed):
 
 @pytest.fixture(scope="module")
 def anonymous(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
-    with serving(tmp_path_factory.mktemp("fuzz")) as stage:
+    with serving(tmp_path_factory.mktemp("fuzz"), **secrecy.LOUD) as stage:
         yield Fuzzed(stage.web.port, "film")
+        assert_nothing_leaked(stage)
 
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """With accounts."""
-    with serving(tmp_path_factory.mktemp("fuzz"), SNIPIX_AUTH="accounts") as stage:
+    with serving(tmp_path_factory.mktemp("fuzz"), SNIPIX_AUTH="accounts", **secrecy.LOUD) as stage:
         yield stage
 
 
 @pytest.fixture(scope="module")
-def alice(stage: Stage, django_db_blocker) -> Fuzzed:
+def alice(stage: Stage, django_db_blocker) -> Iterator[Fuzzed]:
     """Anybody who has an account."""
     with django_db_blocker.unblock(), stage.inside():
         token = Token.issue(User.objects.create_user("alice"))
-    return Fuzzed(stage.web.port, "film", {"authorization": f"Bearer {token}"})
+    yield Fuzzed(stage.web.port, "film", {"authorization": f"Bearer {token}"})
+    assert_nothing_leaked(stage, token)
 
 
 @pytest.fixture(scope="module")
-def root(stage: Stage, django_db_blocker) -> Fuzzed:
+def root(stage: Stage, django_db_blocker) -> Iterator[Fuzzed]:
     """An administrator."""
     with django_db_blocker.unblock(), stage.inside():
         token = Token.issue(User.objects.create_user("root", is_staff=True))
-    return Fuzzed(stage.web.port, "film-of-root", {"authorization": f"Bearer {token}"})
+    yield Fuzzed(stage.web.port, "film-of-root", {"authorization": f"Bearer {token}"})
+    assert_nothing_leaked(stage, token)
 
 
 @pytest.fixture(scope="module")
 def stranger(stage: Stage, alice: Fuzzed) -> Stranger:
     """Somebody without a token, where one is needed."""
     return Stranger(stage.web.port, "film")
+
+
+def assert_nothing_leaked(stage: Stage, *tokens: str) -> None:
+    """In all that the server has printed."""
+    lines = stage.web.log.read_text(errors="replace").splitlines()
+    assert any('"event": "request"' in line for line in lines), "nothing would be shown"
+    kept = (stage.env["SECRET_KEY"], *tokens, CONTENT, *TRACEBACKS)
+    assert not secrecy.leaks(lines, kept)
 
 
 def described(examples: int, *, every_limit: bool = False) -> Any:

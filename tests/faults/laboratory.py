@@ -7,17 +7,26 @@ import resource
 import signal
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 from snipix.demo.stage import Stage
 from snipix.local import LocalError
 from snipix.local.processes import Process
+from tests import secrecy
 from tests.cache.conftest import Redis
 from tests.faults import web
 from tests.faults.commands import CommandProxy
 from tests.faults.proxy import Proxy
+from tests.secrecy import CONTENT, TOKEN, TRACEBACKS, Log
 
 REQUEST_DEADLINE = 20
-LIMITS = {"REQUEST_DEADLINE": str(REQUEST_DEADLINE)}
+ENV = {"REQUEST_DEADLINE": str(REQUEST_DEADLINE), **secrecy.LOUD}
+
+
+class Logged(NamedTuple):
+    lines: int
+    leaks: list[str]
+    """What none of them should hold."""
 
 
 class Laboratory(Stage):
@@ -29,10 +38,11 @@ class Laboratory(Stage):
     redis: Redis
 
     def __init__(self, folder: Path, *, seed: int = 1, workers: int = 2) -> None:
-        super().__init__(folder, workers=workers, **LIMITS)
+        super().__init__(folder, workers=workers, **ENV)
         if self.redis is None:
             raise LocalError("There is no redis-server, neither on the PATH nor from a wheel.")
         self.redis = Redis(folder, port=self.redis.port)
+        self.log: Log | None = None
         self.random = Random(seed)
         self.commands = CommandProxy(self._own_mongo.port, seed)
         self.door = Proxy(self.web.port, seed)
@@ -43,9 +53,12 @@ class Laboratory(Stage):
         for proxy in (self.commands, self.door):
             proxy.start()
         super().start()
+        self.log = self.log or Log(self.web.log)
 
     def stop(self) -> None:
         super().stop()
+        if self.log:
+            self.log.close()
         for proxy in (self.commands, self.door):
             proxy.stop()
 
@@ -69,6 +82,12 @@ class Laboratory(Stage):
         """SIGTERM for gunicorn, which finishes what it has begun; then start it again."""
         self.web.stop()
         self.web.start()
+
+    def logged(self) -> Logged:
+        """What the web server has printed since this was asked last."""
+        lines = self.log.unread()
+        kept = (self.env["SECRET_KEY"], TOKEN, CONTENT, *TRACEBACKS)
+        return Logged(len(lines), secrecy.leaks(lines, kept))
 
     @property
     def _database(self) -> Process:

@@ -16,11 +16,13 @@ from msgspec.structs import replace
 from snipix import states
 from snipix.demo.client import Client, NoAnswer, Reply
 from snipix.wire import JSON, JSON_PATCH
-from tests.faults.savers import Save, is_clear_refusal, saved_nothing
+from tests.faults.savers import Save, is_clear_refusal, saved_nothing, title
+from tests.secrecy import CONTENT, TOKEN
 from timelines import samples
 from timelines.state import TimelineState
 
 CLIPS = 30
+SEGMENT = {"id": "s1", "start_time": 0, "end_time": 2, "text": CONTENT}
 FILMS = 3
 """Of each filmmaker, to begin with."""
 ARCHIVE = "archive"
@@ -86,7 +88,7 @@ class Filmmaker(threading.Thread):
             film = self.made.pop()
             path = f"/projects/{film.id}/timeline/"
             film.timeline_etag = self.client.send("GET", path).etag
-            film.timeline = samples.timeline(self.random.getrandbits(32), CLIPS)
+            film.timeline = _timeline(self.random.getrandbits(32))
             self._save(film)
             self.films.append(film)
         wrong = [sent for sent in self.sent if sent.outcome != "succeeded"]
@@ -105,7 +107,8 @@ class Filmmaker(threading.Thread):
     # --- What people do
 
     def read_cached(self) -> None:
-        self._read("read cached", f"/projects/{ARCHIVE}/timeline/")
+        part = self.random.choice(("timeline", "transcription"))
+        self._read("read cached", f"/projects/{ARCHIVE}/{part}/")
 
     def read_uncached(self) -> None:
         self._read("read uncached", f"/projects/{self._any_film()}/timeline/versions/")
@@ -123,7 +126,7 @@ class Filmmaker(threading.Thread):
 
     def create(self) -> None:
         token = self._token()
-        body = msgspec.json.encode({"name": token})
+        body = msgspec.json.encode({"name": title(token), "description": CONTENT})
         save = Save("project", token, "", "POST", "/projects/", body, "", f"key-{token}")
         if reply := self._change("create", save):
             save.project = reply.json["id"]
@@ -182,7 +185,8 @@ class Filmmaker(threading.Thread):
     def _read(self, kind: str, path: str) -> None:
         began = monotonic()
         try:
-            reply = self._send(lambda: self.client.send("GET", path))
+            known = {"authorization": f"Bearer {TOKEN}"}
+            reply = self._send(lambda: self.client.send("GET", path, **known))
         except NoAnswer as error:
             return self._note(kind, began, None, str(error))
         return self._note(kind, began, reply)
@@ -232,6 +236,18 @@ class Filmmaker(threading.Thread):
         self.sent.append(Sent(kind, began, monotonic(), outcome, why, token))
 
 
+def _timeline(seed: int) -> TimelineState:
+    """With something in each clip and marker that nobody but the film's maker may read."""
+    state = samples.timeline(seed, CLIPS)
+    noted = {"properties": {CONTENT: CONTENT}}
+    layers = [
+        replace(layer, clips=[replace(clip, **noted) for clip in layer.clips])
+        for layer in state.layers
+    ]
+    markers = [replace(marker, label=CONTENT) for marker in state.markers]
+    return replace(state, layers=layers, markers=markers, metadata={CONTENT: CONTENT})
+
+
 def _named(state: TimelineState, token: str) -> TimelineState:
     return replace(state, metadata={**state.metadata, "token": token})
 
@@ -254,11 +270,15 @@ CHANGES = ("save", "edit", "create", "delete", "restore")
 def prepare(makers: Sequence[Filmmaker], port: int) -> None:
     """Make the film that everybody watches, and everybody's own."""
     with Client(port) as client:
-        body = msgspec.json.encode({"id": ARCHIVE, "name": "Archive"})
+        body = msgspec.json.encode({"id": ARCHIVE, "name": CONTENT, "description": CONTENT})
         assert client.send("POST", "/projects/", body).status == 201
         path = f"/projects/{ARCHIVE}/timeline/"
-        etag, state = client.send("GET", path).etag, states.encode(samples.timeline(1, CLIPS))
+        etag, state = client.send("GET", path).etag, states.encode(_timeline(1))
         assert client.send("PUT", path, state, if_match=etag).status == 200
+        assert client.send("GET", path).status == 200
+        path = f"/projects/{ARCHIVE}/transcription/"
+        said = msgspec.json.encode({"segments": [SEGMENT]})
+        assert client.send("POST", path, said).status == 201
         assert client.send("GET", path).status == 200
     with ThreadPoolExecutor(len(makers)) as pool:
         list(pool.map(Filmmaker.prepare, makers))

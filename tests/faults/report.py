@@ -41,7 +41,7 @@ def page(outcomes: Sequence[Outcome], *, command: str, database: str) -> str:
     )
     table = [_line(COLUMNS), _line(["---"] * 2 + ["---:"] * (len(COLUMNS) - 2))]
     table += [row for outcome in outcomes for row in _rows(outcome)]
-    return "\n".join([told, *table, "", *_recoveries(outcomes), ""])
+    return "\n".join([told, *table, "", *_recoveries(outcomes), "", *_secrecy(outcomes), ""])
 
 
 def summary(outcome: Outcome) -> str:
@@ -79,6 +79,13 @@ def _recoveries(outcomes: Sequence[Outcome]) -> Iterator[str]:
         if (share := outcome.share_recovered) is not None:
             counts = [outcome.recovered.total(), outcome.recovered["succeeded"]]
             yield _line([outcome.trial.name, *counts, f"{share:.1%}"])
+
+
+def _secrecy(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    lines = sum(outcome.logged.lines for outcome in outcomes)
+    found = sum(len(outcome.logged.leaks) for outcome in outcomes)
+    yield f"Snipix logged {lines} lines meanwhile (`LOG_LEVEL=DEBUG`). A secret, a traceback, or"
+    yield f"anything of what documents hold was found in them {found} times."
 
 
 def _line(cells: Sequence[object]) -> str:

@@ -11,9 +11,14 @@ import msgspec
 
 from snipix.demo.client import Client, NoAnswer, Reply
 from snipix.wire import JSON
+from tests.secrecy import CONTENT, TOKEN
 
 REFUSALS_THAT_SAVED_NOTHING = {"database-unavailable", "too-many-changes-at-once"}
 PATIENCE_SECONDS = 90
+
+
+def title(token: str) -> str:
+    return f"{CONTENT} {token}"
 
 
 def is_clear_refusal(reply: Reply) -> bool:
@@ -71,9 +76,15 @@ class Save:
         return self.reply.json["version"]
 
     @property
+    def title(self) -> str:
+        """What it calls the film, if it names it."""
+        return title(self.token)
+
+    @property
     def headers(self) -> dict[str, str]:
         named = {"if_match": self.etag, "idempotency_key": self.key}
         told = {name: value for name, value in named.items() if value}
+        told["authorization"] = f"Bearer {TOKEN}"
         return {"x_request_id": self.token, "content_type": self.media_type, **told}
 
 
@@ -190,4 +201,4 @@ class Renamer(Saver):
         return f"/projects/{self.project}/"
 
     def edit(self, head: dict[str, Any], token: str) -> tuple[str, bytes]:
-        return "PATCH", msgspec.json.encode({"name": token})
+        return "PATCH", msgspec.json.encode({"name": title(token)})

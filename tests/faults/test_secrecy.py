@@ -22,7 +22,9 @@ from pymongo import MongoClient
 
 from snipix import local
 from snipix.local.processes import ROOT, wait_until
+from tests import secrecy
 from tests.faults import web as of_web
+from tests.secrecy import CONTENT
 from tests.watched import WatchedWeb, web
 
 pytestmark = pytest.mark.skipif(not local.Redis.is_installed(), reason="there is no Redis here")
@@ -31,8 +33,6 @@ REDIS_PASSWORD = "s3cr3t-of-redis"
 SECRET_KEY = "s3cr3t-key-" + "0123456789" * 5
 METRICS_TOKEN = "s3cr3t-of-metrics"
 ADMIN_PASSWORD = "s3cr3t-of-the-administrator"
-CONTENT = "c0ntent"
-"""Stands in all that documents hold and requests send: names, texts, keys, queries, bad input."""
 CODE = ("Traceback", 'File "', ".py", "pymongo", "django.", "redis.exc", "mongodb:", "127.0.0.1")
 """What only our own side knows."""
 
@@ -104,7 +104,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         "MONGODB_URI": mongo.uri, "MONGODB_DATABASE": "secrets", "MONGODB_TIMEOUT": "1",
         "MONGODB_SOCKET_TIMEOUT": "3", "REQUEST_DEADLINE": "4", "REDIS_URL": redis.uri,
         "SECRET_KEY": SECRET_KEY, "METRICS_TOKEN": METRICS_TOKEN, "SNIPIX_AUTH": "accounts",
-        "LOG_LEVEL": "DEBUG", "SLOW_OPERATION_MS": "1", "BODY_TIMEOUT": "1",
+        "BODY_TIMEOUT": "1", **secrecy.LOUD,
         "MEDIA_ROOT": str(tmp_path / "media"), "DJANGO_SUPERUSER_PASSWORD": ADMIN_PASSWORD,
     }  # fmt: skip
     with mongo, redis:
@@ -212,9 +212,7 @@ def test_no_fault_brings_a_secret_or_content_into_the_logs(world: World) -> None
     for answer in answers:
         for text in (*world.secrets, *CODE):
             assert text not in answer.body + answer.headers, (text, answer)
-    printed = world.web.printed()
-    for text in (*world.secrets, CONTENT):
-        assert text not in printed, line_of(printed, text)
+    assert not secrecy.leaks(world.web.printed().splitlines(), (*world.secrets, CONTENT))
 
 
 def assert_all_was_tried(world: World, senders: list[Sender], answers: list[Answer]) -> None:
@@ -224,10 +222,6 @@ def assert_all_was_tried(world: World, senders: list[Sender], answers: list[Answ
     events = {line["event"] for line in map(json.loads, world.web.printed().splitlines())}
     told = {"request", "operation failed", "slow operation", "cache not reached", "not ready"}
     assert told <= events, told - events
-
-
-def line_of(printed: str, text: str) -> str:
-    return next(line[:2000] for line in printed.splitlines() if text in line)
 
 
 def nothing(world: World) -> None:

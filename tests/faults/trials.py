@@ -18,7 +18,7 @@ from snipix.audit import AuditEntry
 from snipix.demo.client import Client
 from tests.conftest import KEPT
 from tests.faults import load, witness
-from tests.faults.laboratory import REQUEST_DEADLINE, Laboratory
+from tests.faults.laboratory import REQUEST_DEADLINE, Laboratory, Logged
 from tests.faults.load import KINDS, Filmmaker, Sent
 from tests.faults.proxy import Proxy
 from tests.faults.savers import Save
@@ -187,6 +187,7 @@ class Outcome:
     repaired_at: float
     """When all was well again."""
     findings: Findings
+    logged: Logged
     recovered: Counter[str] = field(default_factory=Counter)
     """Reads and changes that failed for a moment, by how they ended."""
 
@@ -227,6 +228,9 @@ class Outcome:
         trial, findings = self.trial, self.findings
         for what in ("lost", "doubled", "wrong"):
             yield from (f"{what}: {each}" for each in getattr(findings, what)[:5])
+        yield from (f"logged: {leak}" for leak in self.logged.leaks)
+        if not self.logged.lines:
+            yield "logged: nothing, so that nothing is known of leaks"
         yield from (f"{s.kind}: {s.why}" for s in self.sent if s.outcome == "failed")
         if self.share() < trial.least:
             yield f"{self.share():.2%} succeeded, of {trial.least:.1%} at least"
@@ -261,7 +265,7 @@ def run(lab: Laboratory, trial: Trial, seconds: float, seed: int = 1) -> Outcome
     finally:
         _forget(lab)
     sent = [sent for maker in makers for sent in maker.sent]
-    return Outcome(trial, sent, repaired_at, findings, recovered - before)
+    return Outcome(trial, sent, repaired_at, findings, lab.logged(), recovered - before)
 
 
 @contextmanager

@@ -154,13 +154,13 @@ def _is_what_was_sent(save: Save, stored: dict[int, object]) -> bool:
     if (save.kind, save.method) == ("timeline", "PUT"):
         return state == parse_save(save.body)[0]
     if not save.base:
-        return state.name == save.token
+        return state.name == save.title
     before, after = states.to_builtins(stored[save.base]), states.to_builtins(state)
     match save.kind, save.method:
         case "timeline", "PATCH":
             return after == before | {"metadata": before["metadata"] | {"token": save.token}}
         case "project", "PATCH":
-            return after == before | {"name": save.token}
+            return after == before | {"name": save.title}
     return after == before  # deleted, or restored
 
 
