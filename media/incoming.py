@@ -75,6 +75,8 @@ def sweep() -> int:
 
 
 def _is_swept(path: Path) -> bool:
+    if path.is_dir():
+        return False  # not of our making
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

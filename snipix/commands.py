@@ -5,8 +5,9 @@ programs. Progress and warnings go to standard error, so that they never mix wit
 """
 
 import json
-from argparse import RawDescriptionHelpFormatter
+from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from django.core.management.base import (
@@ -30,6 +31,7 @@ _EXIT_CODES = {
     MISSPELT: "the command is misspelt",
 }
 _REPEAT = "What was done stays done: run it again to go on."
+_DIGITS = 20
 _BAR = 30
 _LINES = 20
 """Of progress, at most, where there is no terminal."""
@@ -75,7 +77,10 @@ class OperatorCommand(BaseCommand):
         return f"example: manage.py {example}\nexit codes: {told}"
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Run it. Raises CommandError, with a sentence, also for what the database refuses."""
+        """Run it.
+
+        Raises CommandError, with a sentence, also for what the database or the disk refuses.
+        """
         try:
             with patient():
                 return super().execute(*args, **options)
@@ -85,6 +90,8 @@ class OperatorCommand(BaseCommand):
             # Not the error's own text: the driver's hold documents.
             kind = type(error.__cause__ or error).__name__
             raise CommandError(f"MongoDB can't do it just now ({kind}). {_REPEAT}") from error
+        except OSError as error:
+            raise CommandError(f"{told_of(error)} {_REPEAT}") from error
         except KeyboardInterrupt:
             raise CommandError(f"Interrupted. {_REPEAT}", returncode=INTERRUPTED) from None
 
@@ -117,6 +124,31 @@ class OperatorCommand(BaseCommand):
         for done, item in enumerate(items, 1):
             yield item
             shown.at(done)
+
+
+def told_of(error: OSError) -> str:
+    """Say which file it was, and why not."""
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or type(error).__name__}."
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """What reads an option that is a whole number, both ends included; for argparse's `type`."""
+
+    def read(text: str) -> int:
+        is_short = len(text) <= _DIGITS  # Python refuses to read very many
+        if not (is_short and text.isdecimal() and least <= int(text) <= most):
+            raise ArgumentTypeError(f"must be a whole number from {least:,} to {most:,}")
+        return int(text)
+
+    return read
+
+
+def file_path(text: str) -> Path:
+    """Read an option that names a file; for argparse's `type`."""
+    if not text or "\0" in text:
+        raise ArgumentTypeError("must be the path of a file")
+    return Path(text)
 
 
 def _add_json(parser: CommandParser) -> None:

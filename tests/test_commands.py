@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
@@ -16,7 +17,7 @@ from django.core.management import CommandError, call_command, get_commands, loa
 from django.db import OperationalError
 
 from snipix import errors
-from snipix.commands import FOUND, INTERRUPTED, OperatorCommand, Progress
+from snipix.commands import FOUND, INTERRUPTED, OperatorCommand, Progress, whole_number
 
 OURS = ("snipix", "media", "projects", "timelines", "transcriptions")
 FOR_DEVELOPERS = {"runlocal", "demo"}
@@ -102,6 +103,8 @@ def test_progress_of_nothing_says_nothing() -> None:
         (errors.Overloaded("Too many at once."), "Too many at once.", 1),
         (OperationalError("{_id: 'secret'}"), "MongoDB can't do it just now", 1),
         (KeyboardInterrupt(), "Interrupted", INTERRUPTED),
+        (FileNotFoundError(2, "No such file", "/a/b"), "^/a/b: No such file", 1),
+        (TimeoutError(), "TimeoutError", 1),
     ],
 )
 def test_what_goes_wrong_is_said_in_a_sentence(error: Any, said: str, code: int) -> None:
@@ -109,6 +112,23 @@ def test_what_goes_wrong_is_said_in_a_sentence(error: Any, said: str, code: int)
         call_command(Failing(error))
     assert refused.value.returncode == code
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["", "2", "12", "-5", "5.0", "five", "9" * 5_000])
+def test_a_whole_number_has_bounds(text: str) -> None:
+    with pytest.raises(ArgumentTypeError, match="a whole number from 3 to 11"):
+        whole_number(3, 11)(text)
+
+
+@pytest.mark.parametrize("text", ["3", "007", "11"])
+def test_between_them_it_is_read(text: str) -> None:
+    assert whole_number(3, 11)(text) == int(text)
+
+
+@pytest.mark.parametrize("text", ["", "a\0b"])
+def test_what_names_no_file_is_refused(text: str) -> None:
+    with pytest.raises(CommandError, match="the path of a file"):
+        call_command("backup", text)
 
 
 def parts(name: str) -> Iterator[list[str]]:

@@ -213,7 +213,10 @@ def _left_media(finding: Finding) -> bool:
 
 def _orphaned_media(_: Finding) -> bool:
     purged = (orphan for orphan in sweeping.orphans() if orphan.is_purged)
-    return bool(sum(map(sweeping.remove, purged)))
+    try:
+        return bool(sum(map(sweeping.remove, purged)))
+    except OSError:
+        return False  # sweep_media names the folder, and goes on with others
 
 
 def _indexes(finding: Finding) -> bool:

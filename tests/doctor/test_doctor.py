@@ -124,8 +124,15 @@ def test_only_what_was_changed_lately_can_be_looked_into(films: list[str]) -> No
 
 @pytest.mark.parametrize("days", ["0", "-1", "soon", "nan", "1e9"])
 def test_bad_numbers_of_days_are_refused(days: str) -> None:
-    with pytest.raises(CommandError, match="number of days"):
+    with pytest.raises(CommandError, match="whole number from 1"):
         call_command("doctor", f"--since={days}", stdout=StringIO(), stderr=StringIO())
+
+
+def test_an_address_that_makes_no_sense_is_said_to_be_one(settings: Any) -> None:
+    settings.MONGODB_URI = "mongodb://127.0.0.1:99999/"
+    with pytest.raises(CommandError, match="MONGODB_URI is malformed") as refused:
+        call_command("doctor", stdout=StringIO(), stderr=StringIO())
+    assert refused.value.returncode == 1
 
 
 def test_people_are_told_what_to_do(films: list[str], settings: Any) -> None:

@@ -138,6 +138,37 @@ def test_a_project_that_came_back_meanwhile_keeps_its_media(destroyed: str, medi
     assert len(files(media)) == 2
 
 
+def test_what_cannot_be_removed_is_named_and_keeps_nothing_else(
+    destroyed: str, api: Api, media: Path
+) -> None:
+    (first,) = sweeping.orphans()
+    (media / "projects" / first.key / "mine").mkdir()
+    api.create("Other", id="other")
+    upload(api, "other")
+    api("DELETE", "/projects/other/")
+    destroy("other")
+    age(media)
+    for _ in range(2):
+        with pytest.raises(CommandError, match=f"1 folders couldn't.*{first.key}") as refused:
+            sweep()
+        assert refused.value.returncode == 1
+        assert [path.name for path in (media / "projects").iterdir()] == [first.key]
+
+
+def test_a_folder_among_uploads_is_not_ours(db: None, media: Path) -> None:
+    (media / "incoming" / "mine").mkdir(parents=True)
+    (media / "incoming" / "left.part").touch()
+    assert "removed 1 files that killed" in sweep()
+    assert (media / "incoming" / "mine").is_dir()
+
+
+def test_a_file_where_the_folder_should_be_is_named(db: None, media: Path) -> None:
+    media.write_text("no folder")
+    with pytest.raises(CommandError, match=f"{media}.*(directory|exists)") as refused:
+        sweep()
+    assert refused.value.returncode == 1
+
+
 def test_an_index_serves_what_it_asks(destroyed: str) -> None:
     with queries.recorded() as commands:
         list(sweeping.orphans())

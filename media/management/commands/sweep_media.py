@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from media import incoming, storage, sweeping
-from snipix.commands import FOUND, OperatorCommand, Progress
+from snipix.commands import FOUND, OperatorCommand, Progress, told_of
 
 
 class Command(OperatorCommand):
@@ -35,13 +35,15 @@ class Command(OperatorCommand):
         if not options["dry_run"]:
             found["left_by_uploads"] = incoming.sweep()
         self.report(found, options, _lines)
+        if failed := found["failed"]:
+            raise CommandError(f"{len(failed)} folders couldn't be removed: {' '.join(failed[:5])}")
         if left := found["unknown"]:
             raise CommandError(_what_to_do(left, found["first_unknown"]), returncode=FOUND)
 
     def _swept(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Remove what may go, and count what may not."""
         found = dict.fromkeys(("projects", "files", "unknown", "unknown_files"), 0)
-        first = ""
+        first, failed = "", list[str]()
         shown = Progress(self.stderr, total=len(storage.projects()), what="folders")
         for orphan in sweeping.orphans(shown.at):
             if not (orphan.is_purged or options["unknown"]):
@@ -49,9 +51,12 @@ class Command(OperatorCommand):
                 found["unknown_files"] += orphan.files
                 first = first or storage.folder_of(orphan.key)
                 continue
-            found["projects"] += 1
-            found["files"] += orphan.files if options["dry_run"] else sweeping.remove(orphan)
-        return {"dry_run": options["dry_run"], **found, "first_unknown": first}
+            try:
+                found["files"] += orphan.files if options["dry_run"] else sweeping.remove(orphan)
+                found["projects"] += 1
+            except OSError as error:  # the others can go all the same
+                failed.append(told_of(error))
+        return {"dry_run": options["dry_run"], **found, "first_unknown": first, "failed": failed}
 
 
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """`manage.py purge_deleted`"""
 
-from argparse import ArgumentTypeError
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -11,7 +10,7 @@ from django.core.management.base import CommandParser
 
 from projects import purging
 from snipix import times
-from snipix.commands import LEFT, OperatorCommand
+from snipix.commands import LEFT, OperatorCommand, whole_number
 from snipix.left import Left, LeftOver
 
 MAX_DAYS = 20_000
@@ -33,7 +32,7 @@ class Command(OperatorCommand):
         parser.add_argument(
             "--older-than",
             metavar="DAYS",
-            type=_days,
+            type=whole_number(0, MAX_DAYS),
             default=settings.TRASH_RETENTION_DAYS,
             help="the retention, in days in the trash (%(default)s)",
         )
@@ -76,9 +75,3 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     for collection, count in found["documents"].items():
         yield f"  {collection}: {count:,}"
     yield f"  files: {found['files']:,}"
-
-
-def _days(text: str) -> int:
-    if not text.isdecimal() or int(text) > MAX_DAYS:
-        raise ArgumentTypeError(f"must be a number of days from 0 to {MAX_DAYS:,}")
-    return int(text)

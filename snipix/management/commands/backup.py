@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -11,7 +10,7 @@ from snipix import snapshots
 from snipix.backups import taking, verifying
 from snipix.backups.archive import opened
 from snipix.backups.format import Damaged
-from snipix.commands import FOUND, OperatorCommand, Progress
+from snipix.commands import FOUND, OperatorCommand, Progress, file_path
 
 
 class Command(OperatorCommand):
@@ -24,7 +23,9 @@ class Command(OperatorCommand):
     exit_codes = {FOUND: "the archive is what was written, and that was damaged already"}
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", type=Path, help="the archive; one that is there stays as it is")
+        parser.add_argument(
+            "file", type=file_path, help="the archive; one that is there stays as it is"
+        )
         parser.add_argument("--media", action="store_true", help="with the videos and thumbnails")
         parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
         parser.add_argument(

@@ -1,6 +1,5 @@
 """`manage.py cache stats`, `warm` and `clear`"""
 
-from argparse import ArgumentTypeError
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,10 +13,11 @@ from projects import warming
 from snipix import environment
 from snipix.cache import stats
 from snipix.cache.breaker import FAILURES
-from snipix.commands import OperatorCommand, Progress
+from snipix.commands import OperatorCommand, Progress, whole_number
 
 NOT_CONFIGURED = 3
 NOT_REACHED = 4
+MAX_PROJECTS = 100_000
 
 
 class Command(OperatorCommand):
@@ -38,7 +38,12 @@ class Command(OperatorCommand):
         seen.add_argument("--server", default=_own_server(), help="whose reads (%(default)s)")
         told = "Fill in the projects edited last, as their owners."
         warm = self.add_part(parts, "warm", help=told, example="cache warm --limit 500")
-        warm.add_argument("--limit", type=_positive, default=100, help="projects (%(default)s)")
+        warm.add_argument(
+            "--limit",
+            type=whole_number(1, MAX_PROJECTS),
+            default=100,
+            help="projects (%(default)s)",
+        )
         told = "Delete all that is kept in Redis, and say how many keys."
         self.add_part(parts, "clear", help=told, example="cache clear")
 
@@ -131,9 +136,3 @@ def _not_reached(error: Exception) -> CommandError:
         f"Redis can't be used where REDIS_URL says that it is ({type(error).__name__}).",
         returncode=NOT_REACHED,
     )
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError("must be a whole number from 1 on")
-    return int(text)

@@ -9,7 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from snipix import times
 from snipix.accounts import Token
-from snipix.commands import OperatorCommand
+from snipix.commands import OperatorCommand, whole_number
 
 MAX_DAYS = 36_500
 
@@ -26,15 +26,18 @@ class Command(OperatorCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("user", help="the user's name")
         parser.add_argument("--name", default="", help="what the token is for")
-        parser.add_argument("--days", type=int, help="it expires after so many days")
+        parser.add_argument(
+            "--days",
+            metavar="DAYS",
+            type=whole_number(1, MAX_DAYS),
+            help="it expires after so many days; leave it out for no end",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         user = User.objects.filter(username=options["user"]).first()
         if user is None:
             raise CommandError(f"There is no user {options['user']!r}; see createsuperuser.")
         days = options["days"]
-        if days is not None and not 1 <= days <= MAX_DAYS:
-            raise CommandError(f"--days must be from 1 to {MAX_DAYS:,}; leave it out for no end.")
         expires_at = None if days is None else times.now() + timedelta(days=days)
         try:
             secret = Token.issue(user, options["name"], expires_at)

@@ -1,14 +1,13 @@
 """`manage.py doctor`"""
 
-from argparse import ArgumentTypeError
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from snipix import snapshots, times
-from snipix.commands import FOUND, OperatorCommand, Progress
+from snipix import checks, snapshots, times
+from snipix.commands import FOUND, OperatorCommand, Progress, whole_number
 from snipix.doctor import mending
 from snipix.doctor.checkup import CheckUp, check_up
 from snipix.doctor.findings import Finding
@@ -31,12 +30,15 @@ class Command(OperatorCommand):
         parser.add_argument("--fix", action="store_true", help="mend what is safe to mend")
         parser.add_argument(
             "--since",
-            type=_days,
+            type=whole_number(1, 36_500),
             metavar="DAYS",
             help="of projects, look only into those that were changed in the last days",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        for problem in checks.database_uri():
+            if problem.is_serious():  # nothing can be looked into
+                raise CommandError(f"{problem.msg} {problem.hint}")
         since = times.now() - timedelta(days=options["since"]) if options["since"] else None
         shown = Progress(self.stderr, total=snapshots.projects(), what="projects")
         found = check_up(since=since, say=shown.at)
@@ -72,13 +74,3 @@ def _told(report: Mapping[str, Any]) -> Iterable[str]:
         yield f"         {finding['what_to_do']}"
     if not report["findings"]:
         yield "healthy"
-
-
-def _days(text: str) -> float:
-    try:
-        days = float(text)
-    except ValueError:
-        days = 0.0
-    if not 0 < days <= 36_500:
-        raise ArgumentTypeError("must be a number of days, such as 7")
-    return days
