@@ -1,16 +1,20 @@
 """`manage.py seed`: made-up projects with valid histories, in any number."""
 
 import json
+import re
 from io import StringIO
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
 from projects.models import Project
 from snipix import history, seeding, states
+from snipix.api import PROJECT_ID
 from snipix.audit import AuditEntry
 from snipix.history import Revision
+from snipix.management.commands.seed import MAX_PROJECTS, MAX_SEED
 from snipix.pieces import Piece
 from tests.conftest import Api
 from timelines.models import Timeline
@@ -76,7 +80,33 @@ def test_an_interrupted_run_goes_on_where_it_was(db: None, monkeypatch: pytest.M
     assert seed("--projects=5", "--clips=0")["projects"] == 0
 
 
-@pytest.mark.parametrize("option", ["--projects=0", "--clips=-1", "--versions=0", "--words=many"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--projects=0",
+        "--clips=-1",
+        "--versions=0",
+        "--words=many",
+        f"--seed={'9' * 80}",
+        "--projects=1000001",
+    ],
+)
 def test_numbers_are_numbers(db: None, option: str) -> None:
     with pytest.raises(CommandError, match="whole number"):
         seed(option)
+
+
+@pytest.mark.parametrize("owner", ["", "x" * 500, "nobody", "0" * 24])
+def test_an_owner_is_somebody(db: None, owner: str) -> None:
+    with pytest.raises(CommandError, match="--owner: there is no user"):
+        seed("--projects=1", "--owner", owner)
+    assert not Project.everything.exists()
+
+
+def test_a_user_may_own(alice: User) -> None:
+    seed("--projects=1", "--clips=0", "--owner", str(alice.pk))
+    assert Project.objects.get().user_id == str(alice.pk)
+
+
+def test_every_id_is_one_that_a_route_takes() -> None:
+    assert re.fullmatch(PROJECT_ID, seeding.id_of(MAX_SEED, MAX_PROJECTS))

@@ -1,15 +1,23 @@
 """`manage.py seed`"""
 
 import importlib.util
-from argparse import ArgumentTypeError
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bson import ObjectId
+from django.contrib.auth.models import User
 from django.core.management.base import CommandError, CommandParser
 
 from snipix import seeding
 from snipix.accounts import ANONYMOUS
-from snipix.commands import OperatorCommand
+from snipix.commands import OperatorCommand, whole_number
+from timelines.state import MAX_CLIPS
+from transcriptions.state import MAX_WORDS
+
+MAX_PROJECTS = 1_000_000
+MAX_VERSIONS = 10_000
+MAX_SEED = 10**12
+"""So that an id, as `seed-7-000000`, stays one that the API's routes take."""
 
 
 class Command(OperatorCommand):
@@ -23,20 +31,21 @@ class Command(OperatorCommand):
     example = "seed --projects 1000 --clips 50 --words 300"
 
     def add_arguments(self, parser: CommandParser) -> None:
-        def number(name: str, default: int, help: str, least: int = 0) -> None:
+        def number(name: str, default: int, help: str, *, least: int = 0, most: int) -> None:
             told = f"{help} (%(default)s)"
-            parser.add_argument(name, type=_from(least), default=default, help=told)
+            parser.add_argument(name, type=whole_number(least, most), default=default, help=told)
 
-        number("--projects", 10, "how many", least=1)
-        number("--clips", 20, "of each timeline; 0 for none")
-        number("--words", 0, "of each transcription; 0 for none")
-        number("--versions", 3, "of each timeline", least=1)
-        number("--seed", 1, "what is made up: another number, other projects")
+        number("--projects", 10, "how many", least=1, most=MAX_PROJECTS)
+        number("--clips", 20, "of each timeline; 0 for none", most=MAX_CLIPS)
+        number("--words", 0, "of each transcription; 0 for none", most=MAX_WORDS)
+        number("--versions", 3, "of each timeline", least=1, most=MAX_VERSIONS)
+        number("--seed", 1, "what is made up: another number, other projects", most=MAX_SEED)
         parser.add_argument("--owner", default=ANONYMOUS, help="a user's id (%(default)s)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if importlib.util.find_spec("faker") is None:
             raise CommandError("Faker isn't installed: pip install -r requirements-dev.txt")
+        _check_owner(options["owner"])
         names = ("projects", "seed", "owner", "clips", "words", "versions")
         wanted = seeding.Wanted(**{name: options[name] for name in names})
         made = documents = 0
@@ -48,16 +57,16 @@ class Command(OperatorCommand):
         self.report(found, options, _lines)
 
 
+def _check_owner(id: str) -> None:
+    if id == ANONYMOUS or (ObjectId.is_valid(id) and User.objects.filter(pk=id).exists()):
+        return
+    raise CommandError(
+        f"--owner: there is no user with this id. {ANONYMOUS!r} is who owns without accounts; the "
+        "admin site shows the ids of users."
+    )
+
+
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"{found['projects']:,} projects made up, of {found['documents']:,} documents"
     if there := found["there_already"]:
         yield f"{there:,} were there already"
-
-
-def _from(least: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise ArgumentTypeError(f"must be a whole number from {least} on")
-        return int(text)
-
-    return read
