@@ -8,7 +8,7 @@ import json
 from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from django.core.management.base import (
     BaseCommand,
@@ -18,7 +18,7 @@ from django.core.management.base import (
     OutputWrapper,
 )
 from django.db import DatabaseError
-from pymongo.errors import PyMongoError
+from pymongo.errors import ConfigurationError, PyMongoError
 
 from snipix import errors
 from snipix.database.base import patient
@@ -30,7 +30,10 @@ _EXIT_CODES = {
     FAILED: "something went wrong: it is said on standard error",
     MISSPELT: "the command is misspelt",
 }
-_REPEAT = "What was done stays done: run it again to go on."
+_ONLY_LOOKING = ("dry_run", "check", "list", "print", "verify")
+"""Options with which nothing is changed."""
+_AUTHENTICATION_FAILED = (18, 8000)
+"""MongoDB's code, and Atlas's."""
 _DIGITS = 20
 _BAR = 30
 _LINES = 20
@@ -51,6 +54,13 @@ class OperatorCommand(BaseCommand):
     """What its own exit codes mean, such as `{FOUND: "there is something to do"}`."""
     has_parts: ClassVar[bool] = False
     """Whether it consists of several, as `cache stats` and `cache warm`: see `add_part`."""
+    repeating: ClassVar[str] = "What was done stays done: run it again to go on."
+    """What to know, and to do, once it didn't come to its end."""
+    _is_quiet = False
+
+    def changes(self, options: Mapping[str, Any]) -> bool:
+        """Whether it changes anything, called like this."""
+        return not any(options.get(name) for name in _ONLY_LOOKING)
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         told = {"epilog": self._epilog(self.example), "formatter_class": HelpFormatter}
@@ -81,19 +91,19 @@ class OperatorCommand(BaseCommand):
 
         Raises CommandError, with a sentence, also for what the database or the disk refuses.
         """
+        self._is_quiet = options.get("verbosity") == 0
+        outlook = self.repeating if self.changes(options) else "Nothing was changed."
         try:
             with patient():
                 return super().execute(*args, **options)
         except errors.SnipixError as error:
             raise CommandError(error.detail) from error
         except (DatabaseError, PyMongoError) as error:
-            # Not the error's own text: the driver's hold documents.
-            kind = type(error.__cause__ or error).__name__
-            raise CommandError(f"MongoDB can't do it just now ({kind}). {_REPEAT}") from error
+            raise CommandError(_told_of_database(error, outlook)) from error
         except OSError as error:
-            raise CommandError(f"{told_of(error)} {_REPEAT}") from error
+            raise CommandError(f"{told_of(error)} {outlook}") from error
         except KeyboardInterrupt:
-            raise CommandError(f"Interrupted. {_REPEAT}", returncode=INTERRUPTED) from None
+            raise CommandError(f"Interrupted. {outlook}", returncode=INTERRUPTED) from None
 
     def report(
         self,
@@ -120,10 +130,24 @@ class OperatorCommand(BaseCommand):
 
     def progress(self, items: Iterable[_Item], *, total: int, what: str) -> Iterator[_Item]:
         """Yield `items`, showing how many of `total` are done."""
-        shown = Progress(self.stderr, total=total, what=what)
-        for done, item in enumerate(items, 1):
-            yield item
-            shown.at(done)
+        with self.shown(total=total, what=what) as shown:
+            for done, item in enumerate(items, 1):
+                yield item
+                shown.at(done)
+
+    def shown(self, *, total: int, what: str) -> "Progress":
+        """How far work has come, to be told of it; silent with `--verbosity 0`, as for cron."""
+        return Progress(self.stderr, total=total, what=what, is_quiet=self._is_quiet)
+
+
+def _told_of_database(error: DatabaseError | PyMongoError, outlook: str) -> str:
+    """Not the error's own text: the driver's hold documents, and the server's address."""
+    cause = error.__cause__ or error
+    kind = type(cause).__name__
+    is_refused = getattr(cause, "code", None) in _AUTHENTICATION_FAILED
+    if is_refused or isinstance(cause, ConfigurationError):
+        return f"MONGODB_URI can't be used ({kind}): check it, with its user, password and options."
+    return f"MongoDB can't do it just now ({kind}). {outlook}"
 
 
 def told_of(error: OSError) -> str:
@@ -156,26 +180,44 @@ def _add_json(parser: CommandParser) -> None:
 
 
 class Progress:
-    """How far long work has come: a bar on a terminal, otherwise a plain line now and then."""
+    """How far long work has come: a bar on a terminal, otherwise a plain line now and then.
 
-    def __init__(self, stream: OutputWrapper, *, total: int, what: str) -> None:
-        self._stream, self._total, self._what = stream, total, what
-        self._show = self._bar if stream.isatty() else self._line
+    As a context manager it ends with how far the work came, also where that isn't all.
+    """
+
+    def __init__(
+        self, stream: OutputWrapper, *, total: int, what: str, is_quiet: bool = False
+    ) -> None:
+        self._stream, self.total, self._what = stream, total, what
+        self._is_quiet, self._is_bar = is_quiet, stream.isatty()
+        self._done = self._told = 0
 
     def at(self, done: int) -> None:
         """Say that so many are done."""
-        self._show(done)
+        self._done = done
+        step = 1 if self._is_bar else max(1, self.total // _LINES)
+        if done // step > self._told // step or done == self.total:
+            self._tell(is_last=done == self.total)
 
-    def _bar(self, done: int) -> None:
-        full = _BAR * min(done, self._total) // max(self._total, 1)
-        bar = f"[{'#' * full:{_BAR}}] {done:,} of {self._total:,} {self._what}"
-        self._write(f"\r{bar}", ending="\n" if done == self._total else "")
+    def __enter__(self) -> Self:
+        return self
 
-    def _line(self, done: int) -> None:
-        step = max(1, self._total // _LINES)
-        if done % step == 0 or done == self._total:
-            self._write(f"{done:,} of {self._total:,} {self._what}")
+    def __exit__(self, *error: object) -> None:
+        is_open = self._is_bar and self._done != self.total
+        if self._done and (is_open or self._told != self._done):
+            self._tell(is_last=True)
 
-    def _write(self, text: str, ending: str = "\n") -> None:
+    def _tell(self, *, is_last: bool) -> None:
+        self._told = self._done
+        if self._is_quiet:
+            return
+        text = f"{self._done:,} of {self.total:,} {self._what}"
+        if self._is_bar:
+            full = _BAR * min(self._done, self.total) // max(self.total, 1)
+            self._write(f"\r[{'#' * full:{_BAR}}] {text}", ending="\n" if is_last else "")
+        else:
+            self._write(text, ending="\n")
+
+    def _write(self, text: str, *, ending: str) -> None:
         self._stream.write(text, str, ending)
         self._stream.flush()

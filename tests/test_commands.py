@@ -15,6 +15,7 @@ from bson import ObjectId
 from django.conf import settings
 from django.core.management import CommandError, call_command, get_commands, load_command_class
 from django.db import OperationalError
+from pymongo.errors import ConfigurationError, OperationFailure
 
 from snipix import errors
 from snipix.commands import FOUND, INTERRUPTED, OperatorCommand, Progress, whole_number
@@ -93,6 +94,30 @@ def test_progress_takes_few_lines_however_much_there_is() -> None:
     assert len(err.getvalue().splitlines()) == 20
 
 
+def test_with_verbosity_0_there_is_no_progress() -> None:
+    assert run("--verbosity=0") == ("", "")
+    assert run("--verbosity=0", err=Terminal())[1] == ""
+
+
+def progress_of(stream: StringIO, *, done: int, total: int) -> str:
+    def fail() -> None:
+        with Counting(stderr=stream).shown(total=total, what="things") as shown:
+            for each in range(1, done + 1):
+                shown.at(each)
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        fail()
+    return stream.getvalue()
+
+
+def test_progress_ends_with_how_far_it_came() -> None:
+    assert progress_of(Terminal(), done=2, total=3).endswith(f"\r[{'#' * 20:30}] 2 of 3 things\n")
+    assert progress_of(StringIO(), done=97, total=100).splitlines()[-1] == "97 of 100 things"
+    assert progress_of(Terminal(), done=3, total=3).count("\n") == 1
+    assert progress_of(StringIO(), done=0, total=3) == ""
+
+
 def test_progress_of_nothing_says_nothing() -> None:
     assert list(Counting().progress((), total=0, what="things")) == []
 
@@ -112,6 +137,48 @@ def test_what_goes_wrong_is_said_in_a_sentence(error: Any, said: str, code: int)
         call_command(Failing(error))
     assert refused.value.returncode == code
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["purge_deleted"], "What was done stays done: run it again"),
+        (["purge_deleted", "--dry-run"], "Nothing was changed."),
+        (["sweep_media", "--dry-run"], "Nothing was changed."),
+        (["ensure_schema", "--check"], "Nothing was changed."),
+        (["ensure_indexes"], "What was done stays done: run it again"),
+        (["migrate_documents", "--list"], "Nothing was changed."),
+        (["profile_queries"], "Nothing was changed."),
+        (["doctor"], "Nothing was changed."),
+        (["doctor", "--fix"], "What was done stays done: run it again"),
+        (["backup", "f"], "There is no archive of this run"),
+        (["backup", "f", "--verify"], "Nothing was changed."),
+        (["create_token", "alice"], "No token was printed."),
+        (["cache", "clear"], "What was done stays done: run it again"),
+        (["cache", "stats"], "Nothing was changed."),
+    ],
+)
+def test_what_is_interrupted_says_what_repeating_does(
+    arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = load_command_class(get_commands()[arguments[0]], arguments[0])
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "handle", interrupted)
+    with pytest.raises(CommandError, match=f"^Interrupted. {re.escape(said)}"):
+        call_command(command, *arguments[1:])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ConfigurationError("mongodb://u:secret@h"), OperationFailure("secret", code=18)],
+)
+def test_an_address_that_cant_be_used_is_not_to_be_tried_again(error: Exception) -> None:
+    with pytest.raises(CommandError, match="MONGODB_URI can't be used") as refused:
+        call_command(Failing(error))
+    assert not re.search("secret|again", str(refused.value))
 
 
 @pytest.mark.parametrize("text", ["", "2", "12", "-5", "5.0", "five", "9" * 5_000])

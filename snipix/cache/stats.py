@@ -1,7 +1,7 @@
 """What the cache holds and how it does, for operators; and how it is emptied."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 from urllib.request import Request, urlopen
@@ -20,12 +20,24 @@ _LABELS = ("part", "kind", "outcome", "way")
 _COUNTERS = ("snipix_cache_reads_total", "snipix_cache_fills_total", "snipix_cache_bytes_total")
 
 
-def contents() -> dict[str, int]:
+Say = Callable[[int], None]
+
+
+def size() -> int:
+    """How many keys Redis holds in all, also for others. Raises RedisError."""
+    return int(_client().dbsize())
+
+
+def contents(say: Say = lambda _: None) -> dict[str, int]:
     """How many keys Redis holds of each part and kind, as `record:project`. Raises RedisError.
 
-    Looks at every key: seconds, with millions of them.
+    Looks at every key: seconds, with millions of them. `say` is told how many were looked at.
     """
-    return dict(sorted(Counter(_what(key) for key in _keys(_prefix())).items()))
+    found, keys = Counter[str](), _keys(_prefix())
+    while some := list(islice(keys, _SCAN)):
+        found.update(map(_what, some))
+        say(found.total())
+    return dict(sorted(found.items()))
 
 
 def redis() -> Mapping[str, Any]:
@@ -67,7 +79,7 @@ def ratios(counted: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, fl
     }
 
 
-def clear(database: str | None = None) -> int:
+def clear(database: str | None = None, *, say: Say = lambda _: None) -> int:
     """Delete all that the cache keeps in Redis. Returns how many keys. Raises RedisError.
 
     Marks stay, so that this is safe beside changes that run. Another `database` than the one that
@@ -78,6 +90,7 @@ def clear(database: str | None = None) -> int:
     count = 0
     while some := list(islice(doomed, _SCAN)):
         count += _client().unlink(*some)
+        say(count)
     return count
 
 

@@ -31,7 +31,8 @@ class Command(OperatorCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = self._swept(options)
+        with self.shown(total=len(storage.projects()), what="folders") as shown:
+            found = _swept(options, shown)
         if not options["dry_run"]:
             found["left_by_uploads"] = incoming.sweep()
         self.report(found, options, _lines)
@@ -40,23 +41,23 @@ class Command(OperatorCommand):
         if left := found["unknown"]:
             raise CommandError(_what_to_do(left, found["first_unknown"]), returncode=FOUND)
 
-    def _swept(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Remove what may go, and count what may not."""
-        found = dict.fromkeys(("projects", "files", "unknown", "unknown_files"), 0)
-        first, failed = "", list[str]()
-        shown = Progress(self.stderr, total=len(storage.projects()), what="folders")
-        for orphan in sweeping.orphans(shown.at):
-            if not (orphan.is_purged or options["unknown"]):
-                found["unknown"] += 1
-                found["unknown_files"] += orphan.files
-                first = first or storage.folder_of(orphan.key)
-                continue
-            try:
-                found["files"] += orphan.files if options["dry_run"] else sweeping.remove(orphan)
-                found["projects"] += 1
-            except OSError as error:  # the others can go all the same
-                failed.append(told_of(error))
-        return {"dry_run": options["dry_run"], **found, "first_unknown": first, "failed": failed}
+
+def _swept(options: Mapping[str, Any], shown: Progress) -> dict[str, Any]:
+    """Remove what may go, and count what may not."""
+    found = dict.fromkeys(("projects", "files", "unknown", "unknown_files"), 0)
+    first, failed = "", list[str]()
+    for orphan in sweeping.orphans(shown.at):
+        if not (orphan.is_purged or options["unknown"]):
+            found["unknown"] += 1
+            found["unknown_files"] += orphan.files
+            first = first or storage.folder_of(orphan.key)
+            continue
+        try:
+            found["files"] += orphan.files if options["dry_run"] else sweeping.remove(orphan)
+            found["projects"] += 1
+        except OSError as error:  # the others can go all the same
+            failed.append(told_of(error))
+    return {"dry_run": options["dry_run"], **found, "first_unknown": first, "failed": failed}
 
 
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:

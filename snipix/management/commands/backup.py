@@ -10,7 +10,7 @@ from snipix import snapshots
 from snipix.backups import taking, verifying
 from snipix.backups.archive import opened
 from snipix.backups.format import Damaged
-from snipix.commands import FOUND, OperatorCommand, Progress, file_path
+from snipix.commands import FOUND, OperatorCommand, file_path
 
 
 class Command(OperatorCommand):
@@ -21,6 +21,8 @@ class Command(OperatorCommand):
     )
     example = "backup /backups/snipix-$(date +%F).snipix --media"
     exit_codes = {FOUND: "the archive is what was written, and that was damaged already"}
+
+    repeating = "There is no archive of this run: run it again, from the start."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -59,13 +61,15 @@ class Command(OperatorCommand):
         )
 
     def _take(self, options: Mapping[str, Any]) -> None:
-        shown = Progress(self.stderr, total=snapshots.projects(), what="projects")
-        taken = taking.take(options["file"], with_media=options["media"], say=shown.at)
+        with self.shown(total=snapshots.projects(), what="projects") as shown:
+            taken = taking.take(options["file"], with_media=options["media"], say=shown.at)
         self.report(dataclasses.asdict(taken), options, _told)
 
     def _verify(self, options: Mapping[str, Any]) -> None:
-        with opened(options["file"]) as archive:
-            shown = Progress(self.stderr, total=archive.manifest.projects, what="projects")
+        with (
+            opened(options["file"]) as archive,
+            self.shown(total=archive.manifest.projects, what="projects") as shown,
+        ):
             proof = verifying.prove(options["file"], archive, shown.at)
         self.report(proof.as_json(), options, _proven)
         if proof.findings:

@@ -13,7 +13,7 @@ from projects import warming
 from snipix import environment
 from snipix.cache import stats
 from snipix.cache.breaker import FAILURES
-from snipix.commands import OperatorCommand, Progress, whole_number
+from snipix.commands import OperatorCommand, whole_number
 
 NOT_CONFIGURED = 3
 NOT_REACHED = 4
@@ -47,6 +47,9 @@ class Command(OperatorCommand):
         told = "Delete all that is kept in Redis, and say how many keys."
         self.add_part(parts, "clear", help=told, example="cache clear")
 
+    def changes(self, options: Mapping[str, Any]) -> bool:
+        return options.get("command") != "stats"
+
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.REDIS_URL:
             raise CommandError(
@@ -68,7 +71,8 @@ class Command(OperatorCommand):
 
     def _stats(self, options: Mapping[str, Any]) -> None:
         reads = self._reads(options["server"])
-        found = {"redis": stats.redis(), "keys": stats.contents(), "reads": reads}
+        with self.shown(total=stats.size(), what="keys") as shown:
+            found = {"redis": stats.redis(), "keys": stats.contents(shown.at), "reads": reads}
         self.report(found, options, lambda _: _shown(found, options["server"]))
 
     def _reads(self, server: str) -> dict[str, dict[str, float]] | None:
@@ -86,9 +90,10 @@ class Command(OperatorCommand):
     def _warm(self, options: Mapping[str, Any]) -> None:
         before, done = warming.fills(), 0
         try:
-            for at in warming.warm(options["limit"]):
-                done = at.done
-                Progress(self.stderr, total=at.total, what="projects").at(done)
+            with self.shown(total=options["limit"], what="projects") as shown:
+                for at in warming.warm(options["limit"]):
+                    shown.total = at.total
+                    shown.at(done := at.done)
         except (warming.NotWarmed, PyMongoError, DatabaseError) as error:
             reason = str(error) if isinstance(error, warming.NotWarmed) else type(error).__name__
             raise CommandError(f"Ended after {done} projects: {reason} Repeat it later.") from error
@@ -100,7 +105,8 @@ class Command(OperatorCommand):
     # --- clear -----------------------------------------------------------------------------------
 
     def _clear(self, options: Mapping[str, Any]) -> None:
-        found = {"deleted": stats.clear()}
+        with self.shown(total=stats.size(), what="keys") as shown:
+            found = {"deleted": stats.clear(say=shown.at)}
         self.report(found, options, lambda _: [f"{found['deleted']:,} keys deleted."])
 
 

@@ -23,6 +23,11 @@ class Command(OperatorCommand):
     )
     example = "create_token alice --name laptop --days 90"
 
+    repeating = (
+        "No token was printed. If one was made all the same, nobody can read it: revoke it on the "
+        "admin site. Run it again for another."
+    )
+
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("user", help="the user's name")
         parser.add_argument("--name", default="", help="what the token is for")

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from snipix import checks, snapshots, times
-from snipix.commands import FOUND, OperatorCommand, Progress, whole_number
+from snipix.commands import FOUND, OperatorCommand, whole_number
 from snipix.doctor import mending
 from snipix.doctor.checkup import CheckUp, check_up
 from snipix.doctor.findings import Finding
@@ -40,12 +40,20 @@ class Command(OperatorCommand):
             if problem.is_serious():  # nothing can be looked into
                 raise CommandError(f"{problem.msg} {problem.hint}")
         since = times.now() - timedelta(days=options["since"]) if options["since"] else None
-        shown = Progress(self.stderr, total=snapshots.projects(), what="projects")
-        found = check_up(since=since, say=shown.at)
-        mended, left = mending.mend_all(found.findings) if options["fix"] else ([], found.findings)
+        with self.shown(total=snapshots.projects(), what="projects") as shown:
+            found = check_up(since=since, say=shown.at)
+        mended, left = self._mended(found) if options["fix"] else ([], found.findings)
         self.report(_reported(found, mended, left), options, _told)
         if left:
             raise CommandError(f"{len(left)} findings.", returncode=FOUND)
+
+    def _mended(self, found: CheckUp) -> tuple[list[Finding], list[Finding]]:
+        total = len({finding.project_id for finding in found.findings if finding.project_id})
+        with self.shown(total=total, what="projects mended") as shown:
+            return mending.mend_all(found.findings, shown.at)
+
+    def changes(self, options: Mapping[str, Any]) -> bool:
+        return bool(options.get("fix"))
 
 
 def _reported(found: CheckUp, mended: list[Finding], left: list[Finding]) -> dict[str, Any]:

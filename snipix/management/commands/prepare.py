@@ -44,7 +44,8 @@ class Command(OperatorCommand):
         # Standard output is for the one answer, if a program reads it.
         to = self.stderr if options["json"] else self.stdout
         done = []
-        for name, chosen in _steps(options):
+        steps = list(_steps(options))
+        for name, chosen in self.progress(steps, total=len(steps), what="steps"):
             call_command(name, stdout=to, verbosity=options["verbosity"], **chosen)
             done.append(name)
         self.report({"done": done}, options, lambda _: ())

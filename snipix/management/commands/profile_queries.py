@@ -1,6 +1,6 @@
 """`manage.py profile_queries`"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -23,16 +23,20 @@ class Command(OperatorCommand):
     example = "profile_queries --project holiday"
     exit_codes = {FOUND: "no index serves some query"}
 
+    def changes(self, options: Mapping[str, Any]) -> bool:
+        return False
+
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--project", metavar="ID", help="by default the one edited last")
 
     def handle(self, *args: Any, **options: Any) -> None:
         project = _project(options["project"])
-        total = len(list(profiling.paths(project)))
-        found = list(profiling.profile(project))
+        paths = list(profiling.paths(project))
+        reads = self.progress(paths, total=len(paths), what="reads")
+        found = [query for path in reads for query in profiling.profile(path, project.user_id)]
         told = {
             "project": project.project_id,
-            "reads": total,
+            "reads": len(paths),
             "queries": [{**query._asdict(), "is_served": query.is_served} for query in found],
         }
         self.report(told, options, lambda _: _lines(found))
