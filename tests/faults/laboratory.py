@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import resource
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from pymongo import MongoClient
+
+from snipix import local
 from snipix.demo.stage import Stage
 from snipix.local import LocalError
 from snipix.local.processes import Process
@@ -42,6 +46,7 @@ class Laboratory(Stage):
         if self.redis is None:
             raise LocalError("There is no redis-server, neither on the PATH nor from a wheel.")
         self.redis = Redis(folder, port=self.redis.port)
+        self.mongo = local.Mongo(folder, port=self._own_mongo.port, test_commands=True)
         self.log: Log | None = None
         self.random = Random(seed)
         self.commands = CommandProxy(self._own_mongo.port, seed)
@@ -73,6 +78,25 @@ class Laboratory(Stage):
         pid = self._database.pid
         _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, hard))
+
+    def step_down(self, seconds: int) -> None:
+        """Let the database be no primary for so long: it says so, and refuses to write."""
+        with self._administrator() as client:
+            client.admin.command("replSetStepDown", seconds, force=True)
+
+    def fail_command(self, name: str, code: int, labels: Sequence[str] = ()) -> None:
+        """Let the database answer the next command of that name with an error."""
+        data = {"failCommands": [name], "errorCode": code, "errorLabels": list(labels)}
+        with self._administrator() as client:
+            client.admin.command("configureFailPoint", "failCommand", mode={"times": 1}, data=data)
+
+    def fail_no_command(self) -> None:
+        with self._administrator() as client:
+            client.admin.command("configureFailPoint", "failCommand", mode="off")
+
+    def _administrator(self) -> MongoClient[dict[str, Any]]:
+        """Past the proxy."""
+        return MongoClient(self.uri)
 
     def kill_worker(self) -> None:
         """SIGKILL for one worker; returns when another one has taken its place."""

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 from time import monotonic, sleep
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from projects.models import Project
 from snipix.audit import AuditEntry
 from snipix.demo.client import Client
 from tests.conftest import KEPT
-from tests.faults import load, witness
+from tests.faults import load, web, witness
 from tests.faults.laboratory import REQUEST_DEADLINE, Laboratory, Logged
 from tests.faults.load import KINDS, Filmmaker, Sent
 from tests.faults.proxy import Proxy
@@ -150,6 +151,33 @@ def web_restarted(lab: Laboratory, seconds: float) -> None:
         sleep(2)
 
 
+def primary_steps_down(lab: Laboratory, seconds: float) -> None:
+    """Again and again, for as long as an election takes, or for longer."""
+    workers, until = web.workers(lab), monotonic() + seconds
+    while monotonic() < until:
+        away = lab.random.choice((1, 4))
+        lab.step_down(away)
+        sleep(away + 1)
+    assert web.workers(lab) == workers, "a worker was restarted"
+
+
+def commands_meet_no_primary(lab: Laboratory, seconds: float) -> None:
+    """One after the other, as if each had come just when the primary stepped down."""
+    workers, until = web.workers(lab), monotonic() + seconds
+    for name, labels in cycle(LABELS.items()):
+        if monotonic() > until:
+            break
+        lab.fail_command(name, lab.random.choice(NO_PRIMARY), labels)
+        sleep(lab.random.uniform(0.5, 2))  # the driver asks twice a second who is the primary
+    lab.fail_no_command()
+    assert web.workers(lab) == workers, "a worker was restarted"
+
+
+NO_PRIMARY = (10107, 189)
+"""NotWritablePrimary, PrimarySteppedDown."""
+UNDONE, AGAIN = ["TransientTransactionError"], ["RetryableWriteError"]
+LABELS = {"insert": UNDONE, "update": UNDONE, "commitTransaction": AGAIN, "aggregate": []}
+"""What MongoDB says with that, of commands of a transaction; most aggregations are in none."""
 ALL = tuple(KINDS)
 CACHED = ("read cached",)
 TRIALS = (
@@ -162,6 +190,9 @@ TRIALS = (
     Trial("database hung", database_hung, 20, always=CACHED),
     Trial("database cut off", database_cut_off, 6, always=CACHED),
     Trial("database late by 100 ms", database_late, 8, always=ALL),
+    Trial("primary steps down", primary_steps_down, short=4, always=CACHED),
+    Trial("commands meet no primary", commands_meet_no_primary, short=6, least=0.99,
+          are_counted=True),
     Trial("30 % of connections to the database cut", connections_cut("commands"), short=4,
           always=CACHED),
     Trial("30 % of clients' connections cut", connections_cut("door"), short=3, always=ALL,
