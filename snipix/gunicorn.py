@@ -100,14 +100,21 @@ def on_reload(server: Any) -> None:
     _log.warning("workers are replaced, settings stay as they were: restart to change them")
 
 
-def post_fork(server: Any, worker: Any) -> None:
-    """Let go of pools that a preloading master may have opened: their sockets are the master's."""
-    worker.snipix_began = time.perf_counter()
-    if "django_mongodb_backend.base" in sys.modules:
-        from django.db import connections
+def pre_fork(server: Any, worker: Any) -> None:
+    """Close what a preloading master may have opened to MongoDB: a worker would inherit it.
 
-        for connection in connections.all(initialized_only=True):
-            connection.close_pool()  # type: ignore[attr-defined]
+    In a worker it would be too late: the sockets of the driver's monitors stay open there. In the
+    master, these are closed by the threads that read from them.
+    """
+    _close_pools()
+    for thread in threading.enumerate():
+        if thread.name.startswith("pymongo_"):
+            thread.join(2)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Note when the worker began."""
+    worker.snipix_began = time.perf_counter()
 
 
 def post_worker_init(worker: Any) -> None:
@@ -126,11 +133,7 @@ def worker_exit(server: Any, worker: Any) -> None:
     if worker.pid != os.getpid():  # the master, told of a worker that was gone already
         return
     began = time.perf_counter()
-    if "django_mongodb_backend.base" in sys.modules:
-        from django.db import connections
-
-        for connection in connections.all(initialized_only=True):
-            connection.close_pool()  # type: ignore[attr-defined]
+    _close_pools()
     _step("stopped", began)
 
 
@@ -142,6 +145,14 @@ def child_exit(server: Any, worker: Any) -> None:
 def on_exit(server: Any) -> None:
     """Remove the counters with the processes that kept them."""
     shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
+
+
+def _close_pools() -> None:
+    if "django_mongodb_backend.base" in sys.modules:
+        from django.db import connections
+
+        for connection in connections.all(initialized_only=True):
+            connection.close_pool()  # type: ignore[attr-defined]
 
 
 def _check_settings(*, is_first: bool) -> None:

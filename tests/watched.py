@@ -45,6 +45,10 @@ class WatchedWeb(local.Web):
 @contextlib.contextmanager
 def web(folder: Path, *, workers: int = 1, **env: str) -> Iterator[WatchedWeb]:
     """Serve with these variables besides the test run's own."""
-    environment = {**os.environ, "WEB_CONCURRENCY": str(workers), **env}
-    with WatchedWeb(folder, env=environment, workers=workers) as running:
+    with WatchedWeb(folder, env=environment(workers, **env), workers=workers) as running:
         yield running
+
+
+def environment(workers: int, **env: str) -> dict[str, str]:
+    """The test run's own, with these variables besides."""
+    return {**os.environ, "WEB_CONCURRENCY": str(workers), **env}
