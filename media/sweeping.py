@@ -36,18 +36,25 @@ def orphans(say: Callable[[int], None] = lambda _: None) -> Iterator[Orphan]:
     """
     looked_at, keys = 0, filter(ObjectId.is_valid, storage.projects())
     while some := list(islice(keys, _AT_ONCE)):
-        yield from _among(some)
-        say(looked_at := looked_at + len(some))
+        for key, is_purged in _gone(list(map(ObjectId, some))):
+            if is_purged is not None:
+                yield from _settled(key, is_purged=is_purged)
+            say(looked_at := looked_at + 1)
 
 
-def _among(keys: list[str]) -> Iterator[Orphan]:
-    wanted = set(map(ObjectId, keys))
-    gone = wanted - set(Project.everything.filter(pk__in=wanted).values_list("pk", flat=True))
+def _settled(key: ObjectId, *, is_purged: bool) -> Iterator[Orphan]:
+    files = storage.files_of(key)
+    if storage.is_settled(*files):
+        yield Orphan(str(key), len(files), is_purged)
+
+
+def _gone(keys: list[ObjectId]) -> Iterator[tuple[ObjectId, bool | None]]:
+    """Each key, and whether that project was purged; None if it is there."""
+    there = set(Project.everything.filter(pk__in=keys).values_list("pk", flat=True))
+    gone = set(keys) - there
     purged = audit.purged(gone) if gone else set()
-    for key in sorted(gone):
-        files = storage.files_of(key)
-        if storage.is_settled(*files):
-            yield Orphan(str(key), len(files), key in purged)
+    for key in keys:
+        yield key, None if key in there else key in purged
 
 
 def remove(orphan: Orphan) -> int:

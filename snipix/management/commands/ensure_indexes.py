@@ -30,7 +30,7 @@ class Command(OperatorCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found, left = _compared() if options["check"] else _mended(options["prune"])
+        found, left = _compared() if options["check"] else self._mended(options["prune"])
         is_mended = not options["check"]
         told = {"mended": is_mended, "drift": [drift._asdict() for drift in found]}
         self.report(told, options, lambda _: _lines(found, is_mended=is_mended))
@@ -39,20 +39,20 @@ class Command(OperatorCommand):
         if found and options["check"]:
             raise CommandError("Not all is as declared: run ensure_indexes.", returncode=FOUND)
 
+    def _mended(self, prune: bool) -> tuple[list[indexes.Drift], str]:
+        """What was brought about, and what only `--prune` may."""
+        done: list[indexes.Drift] = []
+        total = len(list(indexes.drift()))
+        try:
+            for drift in self.progress(indexes.ensure(prune=prune), total=total, what="indexes"):
+                done.append(drift)
+        except indexes.IndexesDiffer as error:
+            return done, str(error)
+        return done, ""
+
 
 def _compared() -> tuple[list[indexes.Drift], str]:
     return list(indexes.drift()), ""
-
-
-def _mended(prune: bool) -> tuple[list[indexes.Drift], str]:
-    """What was brought about, and what only `--prune` may."""
-    done: list[indexes.Drift] = []
-    try:
-        for drift in indexes.ensure(prune=prune):
-            done.append(drift)
-    except indexes.IndexesDiffer as error:
-        return done, str(error)
-    return done, ""
 
 
 def _lines(found: Sequence[indexes.Drift], *, is_mended: bool) -> Iterator[str]:
