@@ -266,7 +266,9 @@ def _server_problem(alias: str) -> CheckMessage | None:
         with pymongo.timeout(DATABASE_SECONDS):
             connection.ensure_connection()
             health.check_server(connection.connection)
-            releases.refuse_newer()
+            releases.refuse_unservable()
+    except releases.HalfRestored as error:
+        return Error(str(error), id="snipix.E019")
     except releases.NewerDatabase as error:
         return Error(str(error), id="snipix.E018")
     except health.StandaloneServer as error:

@@ -20,7 +20,7 @@ from django.core.management.base import (
 from django.db import DatabaseError
 from pymongo.errors import ConfigurationError, PyMongoError
 
-from snipix import errors
+from snipix import errors, releases
 from snipix.database.base import patient
 from snipix.left import LeftOver
 
@@ -52,6 +52,8 @@ class OperatorCommand(BaseCommand):
     """What somebody would type, after `manage.py`."""
     exit_codes: ClassVar[Mapping[int, str]] = {}
     """What its own exit codes mean, such as `{FOUND: "there is something to do"}`."""
+    needs_whole_database: ClassVar[bool] = False
+    """Whether it refuses one that is only restored in part."""
     has_parts: ClassVar[bool] = False
     """Whether it consists of several, as `cache stats` and `cache warm`: see `add_part`."""
     repeating: ClassVar[str] = "What was done stays done: run it again to go on."
@@ -95,9 +97,13 @@ class OperatorCommand(BaseCommand):
         outlook = self.repeating if self.changes(options) else "Nothing was changed."
         try:
             with patient():
+                if self.needs_whole_database:
+                    releases.refuse_half_restored()
                 return super().execute(*args, **options)
         except errors.SnipixError as error:
             raise CommandError(error.detail) from error
+        except releases.NotServed as error:
+            raise CommandError(str(error)) from error
         except (DatabaseError, PyMongoError) as error:
             raise CommandError(_told_of_database(error, outlook)) from error
         except OSError as error:

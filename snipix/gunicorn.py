@@ -180,8 +180,8 @@ def _reach_database() -> None:
     began = time.perf_counter()
     try:
         health.reach_database()
-        releases.refuse_newer()
-    except (health.StandaloneServer, releases.NewerDatabase) as error:
+        releases.refuse_unservable()
+    except (health.StandaloneServer, releases.NotServed) as error:
         _log.critical(str(error))
         sys.exit(_WORKER_BOOT_ERROR)
     except (PyMongoError, Error) as error:
@@ -200,8 +200,8 @@ def _await_database(began: float) -> None:
 
     try:
         health.await_database()
-        releases.refuse_newer()
-    except (health.StandaloneServer, releases.NewerDatabase) as error:
+        releases.refuse_unservable()
+    except (health.StandaloneServer, releases.NotServed) as error:
         _log.critical(str(error))
         os._exit(_WORKER_BOOT_ERROR)  # nothing was served: it was never ready
     except (PyMongoError, Error) as error:

@@ -30,7 +30,7 @@ LONGEST_PAUSE = 5.0
 """Seconds between two attempts to reach a database that isn't there yet."""
 RETRY_AFTER_SECONDS = 5
 RETRY_LATER = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-NEEDED = ("database", "transactions", "migrations")
+NEEDED = ("database", "transactions", "migrations", "restore")
 """Without any of these no request can be served."""
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 _proven: set[str] = set()
@@ -166,6 +166,7 @@ def _database_checks() -> dict[str, str]:
         checks["transactions"] = "ok" if _has_transactions(hello) else "unsupported"
         with pymongo.timeout(PING_SECONDS):
             checks["migrations"] = _migrations()
+            checks["restore"] = _restore()
     except (PyMongoError, DatabaseError) as error:
         _log.warning("database not reached", error=type(error.__cause__ or error).__name__)
     return checks
@@ -184,6 +185,15 @@ def _migrations() -> str:
             _proven.add("migrations")
     except releases.NewerDatabase:
         return "newer"
+    return "ok"
+
+
+def _restore() -> str:
+    """Whether the database is whole, or only restored in part; one may begin while this serves."""
+    try:
+        releases.refuse_half_restored()
+    except releases.HalfRestored:
+        return "unfinished"
     return "ok"
 
 

@@ -1,8 +1,9 @@
-"""Whether the database and this release of Snipix fit each other.
+"""Whether the database can be served: it fits this release of Snipix, and is whole.
 
 Two things change from release to release: Django's migrations, and the schemas of stored states,
 whose number every document carries. An older database is brought up to date by `prepare`, and by
 `migrate_documents` at leisure. A newer one isn't served: this release would misread what it holds.
+Nor is one that is only restored in part: what is saved in it would be in the restore's way.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,11 +15,20 @@ from django.db import connection as django_connection
 from django.db.migrations.executor import MigrationExecutor
 
 from snipix import indexes
+from snipix.backups.claims import MARKER
 from snipix.documents import Document
 from snipix.mongo import connection
 
 
-class NewerDatabase(ImproperlyConfigured):
+class NotServed(ImproperlyConfigured):
+    """The database can't be served as it is; says why, and what to do."""
+
+
+class HalfRestored(NotServed):
+    """A restore into the database has begun, and isn't finished."""
+
+
+class NewerDatabase(NotServed):
     """A newer release of Snipix has written to the database."""
 
 
@@ -62,6 +72,25 @@ def stored() -> Iterator[Stored]:
             collection.estimated_document_count(),
             collection.count_documents({"schemaVersion": {"$lt": schema}}),
             collection.count_documents({"schemaVersion": {"$gt": schema}}),
+        )
+
+
+def refuse_unservable() -> None:
+    """Raise HalfRestored or NewerDatabase for a database that this release can't serve."""
+    refuse_half_restored()
+    refuse_newer()
+
+
+def refuse_half_restored() -> None:
+    """Raise HalfRestored for a database that isn't whole: one look at a collection of one marker.
+
+    Nothing that is made in it would last: the restore goes on where it was, and replaces it.
+    """
+    if marker := connection.get_collection(MARKER).find_one():
+        raise HalfRestored(
+            f"The database holds only a part of the archive {marker['file']}, which is being "
+            "restored into it, or was until that was interrupted. Finish that first: run restore "
+            "again with the same archive. Or use another database."
         )
 
 

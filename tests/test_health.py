@@ -28,7 +28,7 @@ from snipix.local.processes import ROOT, wait_until
 from snipix.mongo import connection as mongo
 from tests.watched import WatchedWeb, web
 
-OK = {"database": "ok", "transactions": "ok", "migrations": "ok"}
+OK = {"database": "ok", "transactions": "ok", "migrations": "ok", "restore": "ok"}
 WELL = {**OK, "indexes": "ok", "disk": "ok"}
 
 

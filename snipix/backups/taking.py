@@ -31,9 +31,8 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from media import storage
-from snipix import belongings, snapshots, times
+from snipix import belongings, releases, snapshots, times
 from snipix.backups.archive import FORMAT, LEFT_OUT, collections, is_media_name
-from snipix.backups.claims import MARKER
 from snipix.backups.format import BLOCK_BYTES, HEAD, MEDIA, Writer
 from snipix.mongo import connection
 
@@ -79,12 +78,11 @@ def needed_bytes(*, with_media: bool) -> int:
 
 
 def check(path: Path, needed: int) -> None:
-    """Raise NotTaken unless an archive of so many bytes can be written there, of what is whole."""
-    if connection.database[MARKER].find_one():
-        raise NotTaken(
-            "The database holds only a part of what is being restored into it. Finish that first: "
-            "run restore again with the same archive."
-        )
+    """Raise NotTaken unless an archive of so many bytes can be written there.
+
+    Raises HalfRestored for a database that isn't whole: the archive would look like all there is.
+    """
+    releases.refuse_half_restored()
     if path.exists():
         raise NotTaken(f"{path} is there already. Choose another name: no archive is overwritten.")
     if not path.parent.is_dir():

@@ -19,6 +19,7 @@ class Command(OperatorCommand):
         "may be the wrong one. Safe to interrupt and to repeat, also beside a live server."
     )
     example = "sweep_media --dry-run"
+    needs_whole_database = True
     exit_codes = {FOUND: "there are media of which the database knows nothing"}
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -26,6 +26,7 @@ class Command(OperatorCommand):
     )
     example = "purge_deleted --dry-run"
     exit_codes = {LEFT: "some could not be purged: they are named, and all others are"}
+    needs_whole_database = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="only count")

@@ -22,6 +22,7 @@ class Command(OperatorCommand):
         "makes another one; those that aren't needed any more are revoked on the admin site."
     )
     example = "create_token alice --name laptop --days 90"
+    needs_whole_database = True
 
     repeating = (
         "No token was printed. If one was made all the same, nobody can read it: revoke it on the "

@@ -17,6 +17,7 @@ class Command(OperatorCommand):
         "Safe to repeat, also beside a live server."
     )
     example = "ensure_indexes --check"
+    needs_whole_database = True
     exit_codes = {FOUND: "with --check: not all is as declared"}
 
     def add_arguments(self, parser: CommandParser) -> None:

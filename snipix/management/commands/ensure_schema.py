@@ -22,6 +22,7 @@ class Command(OperatorCommand):
         "collection of ours. Safe to repeat, also beside a live server."
     )
     example = "ensure_schema --check --documents"
+    needs_whole_database = True
     exit_codes = {FOUND: "with --check: validators differ; with --documents: so do documents"}
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -30,6 +30,7 @@ class Command(OperatorCommand):
         "password that SNIPIX_DEMO_ADMIN_PASSWORD holds. What is there already stays as it is."
     )
     example = "load_demo"
+    needs_whole_database = True
 
     def handle(self, *args: Any, **options: Any) -> None:
         administrator = _make_administrator()

@@ -23,6 +23,7 @@ class Command(OperatorCommand):
         "to repeat, also beside a live server."
     )
     example = "migrate_documents --list"
+    needs_whole_database = True
     exit_codes = {FOUND: "with --list: something is to be migrated, or newer than this release"}
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -9,7 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 from pymongo.errors import PyMongoError
 
-from snipix import health
+from snipix import health, releases
 from snipix.commands import OperatorCommand
 
 MAX_WAIT = 86_400
@@ -41,6 +41,7 @@ class Command(OperatorCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._await_database(options["wait"])
+        releases.refuse_half_restored()
         # Standard output is for the one answer, if a program reads it.
         to = self.stderr if options["json"] else self.stdout
         done = []

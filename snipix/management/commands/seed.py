@@ -29,6 +29,7 @@ class Command(OperatorCommand):
         "repeated. Needs Faker, which requirements-dev.txt installs."
     )
     example = "seed --projects 1000 --clips 50 --words 300"
+    needs_whole_database = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         def number(name: str, default: int, help: str, *, least: int = 0, most: int) -> None:
