@@ -44,6 +44,8 @@ class Claim:
     def __init__(self, collection: Collection[Any], marker: dict[str, Any]) -> None:
         self.block: int | None = marker["block"]
         """Where to go on; None, if nothing was made yet."""
+        self.is_proven: bool = marker.get("isProven", False)
+        """Whether all was restored, and found to be what the archive holds."""
         self._collection = collection
         self._mine = {**_WHOLE, "owner": marker["owner"]}
         self._is_over = threading.Event()
@@ -52,7 +54,14 @@ class Claim:
 
     def advance(self, block: int) -> None:
         """Note how far this has come. Raises NotRestored if another run has taken its place."""
-        if not self._collection.update_one(self._mine, {"$set": {"block": block}}).matched_count:
+        self._note({"block": block})
+
+    def prove(self) -> None:
+        """Note that all is there as it should be, for good. Raises as `advance`."""
+        self._note({"isProven": True})
+
+    def _note(self, what: dict[str, Any]) -> None:
+        if not self._collection.update_one(self._mine, {"$set": what}).matched_count:
             raise NotRestored(
                 f"Another run goes on with this one, which was silent for over {EXPIRES.seconds} "
                 "seconds. Wait for that."

@@ -62,6 +62,18 @@ class Restored:
     notes: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
+    @classmethod
+    def whole(cls, database: str, proof: Proof, *, went_on: bool = False) -> Restored:
+        """All that an archive holds, but for media."""
+        return cls(
+            database,
+            proof.moment,
+            proof.projects,
+            proof.documents.total(),
+            went_on=went_on,
+            findings=proof.findings,
+        )
+
     def as_json(self) -> dict[str, Any]:
         return {**self.__dict__, "findings": [finding.as_json() for finding in self.findings]}
 
@@ -103,12 +115,14 @@ def restore(path: Path, name: str, *, say: Say = lambda _: None) -> Restored:
         database: Database[Any] = client[name]
         check_database(database, archive)
         with claims.claimed(database, archive, path) as claim:
-            restored = Restored(name, proof.moment, went_on=claim.block is not None)
+            restored = Restored.whole(name, proof, went_on=claim.block is not None)
             _begin(database, archive, claim)
             _fill(database, archive, claim, say)
             restored.media_files = _restore_media(archive.media())
-            _check(database, proof, restored)
-            _make_indexes(database, archive, retentions=True)
+            if not claim.is_proven:
+                _check(database, proof)
+                claim.prove()
+            _make_indexes(database, archive, retentions=True)  # from now on, something may expire
             _empty_cache(name, restored)
             claim.finish()
             return restored
@@ -207,7 +221,7 @@ def _write(
     )
 
 
-def _check(database: Database[Any], proof: Proof, restored: Restored) -> None:
+def _check(database: Database[Any], proof: Proof) -> None:
     """Prove what was restored, as it is read again. Raises NotRestored."""
     raw = belongings.raw(database)
     counted: Counter[str] = Counter(
@@ -219,12 +233,10 @@ def _check(database: Database[Any], proof: Proof, restored: Restored) -> None:
             f"The database isn't what the archive holds: {wrong}. Somebody else writes to it; drop "
             "it, and restore into a database that nobody uses yet."
         )
-    restored.documents = counted.total()
+    findings: list[Finding] = []
     for project_id, found in belongings.everything(raw):
-        seen = examine(project_id, found)
-        restored.projects += seen.key is not None
-        restored.findings += seen.findings
-    if restored.findings != proof.findings:
+        findings += examine(project_id, found).findings
+    if findings != proof.findings:
         raise NotRestored("What was restored isn't what the archive holds: run doctor on it.")
 
 

@@ -194,6 +194,29 @@ def test_nothing_expires_before_it_was_counted(
     assert retentions() == declared
 
 
+def test_what_expires_after_it_was_counted_is_in_nobodys_way(
+    archive: Path, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run is killed as soon as MongoDB may remove what is past its retention."""
+    make = restoring._make_indexes
+
+    def killed(*arguments: Any, retentions: bool) -> None:
+        make(*arguments, retentions=retentions)
+        if retentions:
+            raise AutoReconnect("gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(restoring, "_make_indexes", killed)
+        with pytest.raises(CommandError, match="run it again"):
+            restore(archive, "--database", other)
+    database = connection.database.client[other]
+    assert database["kept_answers"].delete_many({}).deleted_count > 0
+    told = restore(archive, "--database", other)
+    assert (told["went_on"], told["projects"], told["findings"]) == (True, 4, [])
+    assert database["kept_answers"].find_one() is None, "what has expired stays away"
+    assert MARKER not in database.list_collection_names()
+
+
 @pytest.mark.parametrize("after", [0, 1, 2])
 def test_an_interrupted_restore_goes_on(
     films: list[str], tmp_path: Path, other: str, after: int, monkeypatch: pytest.MonkeyPatch
