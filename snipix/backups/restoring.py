@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
@@ -27,7 +28,7 @@ from redis.exceptions import RedisError
 from media import storage
 from media.incoming import Incoming
 from projects.models import Project
-from snipix import audit, belongings, cache, history, resilience, snapshots, times
+from snipix import audit, belongings, cache, history, releases, resilience, snapshots, times
 from snipix.accounts import SYSTEM
 from snipix.backups import claims, verifying
 from snipix.backups.archive import Archive, Part, Stored, opened
@@ -81,10 +82,12 @@ class Restored:
 # --- All of it
 
 
-def check_database(database: Database[Any], archive: Archive) -> None:
-    """Raise NotRestored unless the database is empty, or an interrupted run can be continued."""
-    if not claims.check(database, archive):
+def check_database(database: Database[Any], archive: Archive) -> bool:
+    """Whether an interrupted run can be continued. Raises NotRestored unless that, or empty."""
+    goes_on = claims.check(database, archive)
+    if not goes_on:
         _check_empty(database)
+    return goes_on
 
 
 def _check_empty(database: Database[Any]) -> None:
@@ -103,6 +106,15 @@ def _check_empty(database: Database[Any]) -> None:
         )
 
 
+def rehearse(path: Path, name: str, *, say: Say = lambda _: None) -> Restored:
+    """What `restore` would do, and raise."""
+    with opened(path) as archive, snapshots.patient_client() as client:
+        goes_on = check_database(client[name], archive)
+        restored = Restored.whole(name, verifying.prove(path, archive, say), went_on=goes_on)
+        restored.media_files = sum(1 for _ in _missing_media(archive.media()))
+        return restored
+
+
 def restore(path: Path, name: str, *, say: Say = lambda _: None) -> Restored:
     """Restore an archive into the database `name`; `say` is told how many blocks are done.
 
@@ -111,9 +123,9 @@ def restore(path: Path, name: str, *, say: Say = lambda _: None) -> Restored:
     meanwhile.
     """
     with opened(path) as archive, snapshots.patient_client() as client:
-        proof = verifying.prove(path, archive)
         database: Database[Any] = client[name]
         check_database(database, archive)
+        proof = verifying.prove(path, archive)
         with claims.claimed(database, archive, path) as claim:
             restored = Restored.whole(name, proof, went_on=claim.block is not None)
             _begin(database, archive, claim)
@@ -256,29 +268,64 @@ def _empty_cache(name: str, restored: Restored) -> None:
 # --- One project
 
 
+def rehearse_project(path: Path, project_id: str, *, say: Say = lambda _: None) -> Restored:
+    """What `restore_project` would do, and raise: it is done, and taken back."""
+    with _found(path, project_id, say) as found:
+        missing = sum(1 for _ in _missing_media(found.media))
+        restored = found.restored(media_files=missing)
+        project = history.rehearse(lambda: _insert_project(project_id, found.spool))
+        restored.notes += _notes(project)
+        return restored
+
+
 def restore_project(path: Path, project_id: str, *, say: Say = lambda _: None) -> Restored:
     """Restore one project into the database that is served, as one change.
 
-    Raises Damaged, NotRestored if there is one with this id or none in the archive, and what
-    `history.change` raises.
+    Raises Damaged, NotRestored if there is one with this id or none in the archive, HalfRestored,
+    and what `history.change` raises.
     """
-    with opened(path) as archive, tempfile.SpooledTemporaryFile(_IN_MEMORY) as spool:
-        proof = verifying.prove(path, archive, say)
-        check_project(project_id)
-        _refuse_misshapen(proof, project_id)
-        key = _spool(archive, project_id, spool)
-        if key is None:
-            raise NotRestored(f"There is no project {project_id!r} in the archive.")
-        restored = Restored(connection.settings_dict["NAME"], proof.moment, projects=1)
-        own = (part for part in archive.media() if part.key == str(key))
-        restored.media_files = _restore_media(own)  # before anything names them, as uploads do
-        history.change(lambda: _insert_project(project_id, spool))
-    raw = belongings.raw(connection.database)
-    found = list(belongings.read(raw, {"$eq": project_id}))
-    restored.documents = len(found)
-    restored.findings = examine(project_id, found).findings
-    restored.notes += _notes(Project.everything.get(project_id=project_id))
+    with _found(path, project_id, say) as found:
+        files = _restore_media(found.media)  # before anything names them, as uploads do
+        restored = found.restored(media_files=files)
+        project = history.change(lambda: _insert_project(project_id, found.spool))
+        restored.notes += _notes(project)
+    stored = belongings.read(belongings.raw(connection.database), {"$eq": project_id})
+    restored.findings = examine(project_id, stored).findings
     return restored
+
+
+@dataclass
+class _Found:
+    """A project in an archive, which can be restored as far as one sees before it is."""
+
+    proof: Proof
+    project_id: str
+    documents: int
+    spool: IO[bytes]
+    media: Iterator[Part]
+
+    def restored(self, *, media_files: int) -> Restored:
+        return Restored(
+            connection.settings_dict["NAME"],
+            self.proof.moment,
+            projects=1,
+            documents=self.documents,
+            media_files=media_files,
+            findings=[one for one in self.proof.findings if one.project_id == self.project_id],
+        )
+
+
+@contextmanager
+def _found(path: Path, project_id: str, say: Say) -> Iterator[_Found]:
+    """Look for a project. Raises Damaged, NotRestored and HalfRestored."""
+    releases.refuse_half_restored()
+    with opened(path) as archive, tempfile.SpooledTemporaryFile(_IN_MEMORY) as spool:
+        check_project(project_id)
+        proof = verifying.prove(path, archive, say)
+        _refuse_misshapen(proof, project_id)
+        key, documents = _spool(archive, project_id, spool)
+        own = (part for part in archive.media() if part.key == str(key))
+        yield _Found(proof, project_id, documents, spool, own)
 
 
 def _notes(project: Project) -> Iterator[str]:
@@ -314,16 +361,24 @@ def _refuse_misshapen(proof: Proof, project_id: str) -> None:
             )
 
 
-def _spool(archive: Archive, project_id: str, spool: IO[bytes]) -> ObjectId | None:
-    """Write what belongs to a project where it is quickly read again. Returns its ObjectId."""
+def _spool(archive: Archive, project_id: str, spool: IO[bytes]) -> tuple[ObjectId, int]:
+    """Write what belongs to a project where it is quickly read again.
+
+    Returns its ObjectId, and how many documents that are. Raises NotRestored if there is no such
+    project, or none that can be served.
+    """
     names = list(belongings.kinds())
     key: ObjectId | None = None
+    documents = 0
     for (_, name, document), _ in archive.stored():
         if document.get("projectId") == project_id and name in names:
             _refuse(project_id, name, document)
             spool.write(pack_document(names.index(name), bytes(document.raw)))
             key = document["_id"] if name == Project._meta.db_table else key
-    return key
+            documents += 1
+    if key is None:
+        raise NotRestored(f"There is no project {project_id!r} in the archive.")
+    return key, documents
 
 
 def _refuse(project_id: str, name: str, document: RawBSONDocument) -> None:
@@ -340,7 +395,7 @@ def _refuse(project_id: str, name: str, document: RawBSONDocument) -> None:
         )
 
 
-def _insert_project(project_id: str, spool: IO[bytes]) -> None:
+def _insert_project(project_id: str, spool: IO[bytes]) -> Project:
     check_project(project_id)
     names = list(belongings.kinds())
     spool.seek(0)
@@ -355,6 +410,7 @@ def _insert_project(project_id: str, spool: IO[bytes]) -> None:
     cache.current.also(*project.records)
     project.hold()  # it isn't what it was before it went, for a backup that has seen that
     audit.record(resilience.record_id(), project, "restore backup", SYSTEM, from_version=0)
+    return project
 
 
 # --- Media
@@ -363,14 +419,19 @@ def _insert_project(project_id: str, spool: IO[bytes]) -> None:
 def _restore_media(parts: Iterator[Part]) -> int:
     """Write media files that aren't there. Returns how many were restored."""
     restored = 0
-    for (key, file), group in groupby(parts, key=lambda part: (part.key, part.file)):
-        name = f"{storage.folder_of(key)}/{file}"
-        if storage.media().exists(name):
-            continue
+    for name, content in _missing_media(parts):
         with Incoming("restored") as incoming:
-            for part in group:
+            for part in content:
                 incoming.write(part.content)
             incoming.finish()
             storage.keep(incoming.path, name)
         restored += 1
     return restored
+
+
+def _missing_media(parts: Iterator[Part]) -> Iterator[tuple[str, Iterator[Part]]]:
+    """The files that aren't there: where they belong, and their parts."""
+    for (key, file), content in groupby(parts, key=lambda part: (part.key, part.file)):
+        name = f"{storage.folder_of(key)}/{file}"
+        if not storage.media().exists(name):
+            yield name, content

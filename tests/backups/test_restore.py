@@ -304,6 +304,43 @@ def test_one_project_comes_back_beside_the_others(archive: Path, api: Api, media
     assert AuditEntry.objects.filter(action="restore backup", project_id="film-0").count() == 1
 
 
+def test_a_dry_run_of_one_project_says_what_the_run_does_and_writes_nothing(
+    archive: Path, media: Path
+) -> None:
+    purge("film-2")
+    call_command("sweep_media", stdout=StringIO())
+    before = stored()
+    rehearsed = restore(archive, "--project", "film-2", "--dry-run")
+    assert (rehearsed.pop("dry_run"), rehearsed["projects"], rehearsed["media_files"]) == (
+        True, 1, 2,
+    )  # fmt: skip
+    assert stored() == before
+    assert not list(media.rglob("projects/*/*"))
+    restored = restore(archive, "--project", "film-2")
+    assert not restored.pop("dry_run")
+    assert restored == rehearsed
+
+
+def test_a_dry_run_of_all_says_what_the_run_does(archive: Path, other: str, media: Path) -> None:
+    for path in media.rglob("projects/*/*"):
+        path.unlink()
+    rehearsed = restore(archive, "--database", other, "--dry-run")
+    restored = restore(archive, "--database", other)
+    assert (rehearsed.pop("dry_run"), restored.pop("dry_run")) == (True, False)
+    assert restored == rehearsed
+    assert restored["media_files"] == 2
+
+
+def test_nothing_is_restored_into_what_is_only_restored_in_part(archive: Path) -> None:
+    purge("film-0")
+    connection.database[MARKER].insert_one({"_id": "whole", "file": "night.snipix"})
+    try:
+        with pytest.raises(CommandError, match=r"only a part of the archive night\.snipix"):
+            restore(archive, "--project", "film-0")
+    finally:
+        connection.database[MARKER].drop()
+
+
 def test_what_a_purge_was_answered_is_in_nobodys_way(
     archive: Path, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -339,8 +376,9 @@ def test_what_could_not_be_served_is_not_restored(
     backup(tmp_path / "a")
     connection.database["projects"].replace_one({"_id": before["_id"]}, before)
     purge("film-3")
-    with pytest.raises(CommandError, match=told):
-        restore(tmp_path / "a", "--project", "film-3")
+    for options in (("--dry-run",), ()):
+        with pytest.raises(CommandError, match=told):
+            restore(tmp_path / "a", "--project", "film-3", *options)
     assert not Project.everything.filter(project_id="film-3").exists()
 
 
@@ -365,10 +403,11 @@ def test_its_media_come_back_with_it(archive: Path, api: Api, media: Path) -> No
 def test_a_project_that_is_there_is_not_touched(archive: Path, api: Api) -> None:
     save(api, "film-0", 50, clips=200)
     before = stored()
-    with pytest.raises(CommandError, match="already"):
-        restore(archive, "--project", "film-0")
-    with pytest.raises(CommandError, match="no project 'film-77'"):
-        restore(archive, "--project", "film-77")
+    for options in (("--dry-run",), ()):
+        with pytest.raises(CommandError, match="already"):
+            restore(archive, "--project", "film-0", *options)
+        with pytest.raises(CommandError, match="no project 'film-77'"):
+            restore(archive, "--project", "film-77", *options)
     with pytest.raises(CommandError, match="Leave --database out"):
         restore(archive, "--project", "film-0", "--database", "elsewhere")
     assert stored() == before

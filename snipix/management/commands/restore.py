@@ -7,8 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from snipix import snapshots
-from snipix.backups import restoring, verifying
+from snipix.backups import restoring
 from snipix.backups.archive import opened
 from snipix.backups.claims import NotRestored
 from snipix.backups.format import Damaged
@@ -44,7 +43,7 @@ class Command(OperatorCommand):
                 "everything into the other one."
             )
         try:
-            restored = self._rehearse(options) if options["dry_run"] else self._restore(options)
+            restored = self._restore(options).as_json() | {"dry_run": options["dry_run"]}
         except (Damaged, NotRestored) as error:
             raise CommandError(f"{options['file']}: {error}") from error
         except OSError as error:
@@ -53,35 +52,24 @@ class Command(OperatorCommand):
         if restored["findings"]:
             raise CommandError("Run doctor: what was backed up was damaged.", returncode=FOUND)
 
-    def _rehearse(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        with opened(options["file"]) as archive, snapshots.patient_client() as client:
-            if options["project"]:
-                restoring.check_project(options["project"])
-            else:
-                restoring.check_database(client[options["database"]], archive)
-            shown = Progress(self.stderr, total=archive.manifest.projects, what="projects proven")
-            proof = verifying.prove(options["file"], archive, shown.at)
-        return {
-            **restoring.Restored(options["database"], proof.moment, proof.projects).as_json(),
-            "dry_run": True,
-            "findings": [finding.as_json() for finding in proof.findings],
-        }
-
-    def _restore(self, options: Mapping[str, Any]) -> dict[str, Any]:
+    def _restore(self, options: Mapping[str, Any]) -> restoring.Restored:
         with opened(options["file"]) as archive:
             blocks, projects = archive.manifest.blocks, archive.manifest.projects
-        if options["project"]:
-            shown = Progress(self.stderr, total=projects, what="projects proven")
-            restored = restoring.restore_project(options["file"], options["project"], say=shown.at)
-        else:
-            shown = Progress(self.stderr, total=blocks, what="blocks")
-            restored = restoring.restore(options["file"], options["database"], say=shown.at)
-        return restored.as_json()
+        proven = Progress(self.stderr, total=projects, what="projects proven")
+        file, project_id, is_rehearsal = options["file"], options["project"], options["dry_run"]
+        if project_id:
+            work = restoring.rehearse_project if is_rehearsal else restoring.restore_project
+            return work(file, project_id, say=proven.at)
+        if is_rehearsal:
+            return restoring.rehearse(file, options["database"], say=proven.at)
+        shown = Progress(self.stderr, total=blocks, what="blocks")
+        return restoring.restore(file, options["database"], say=shown.at)
 
 
 def _told(restored: Mapping[str, Any]) -> Iterable[str]:
-    would = "would be restored" if restored.get("dry_run") else "restored"
-    yield f"{restored['projects']:,} projects {would} into {restored['database']}"
+    would = "would be restored" if restored["dry_run"] else "restored"
+    what = "1 project" if restored["projects"] == 1 else f"{restored['projects']:,} projects"
+    yield f"{what} {would} into {restored['database']}"
     yield f"as they were at {restored['moment']}"
     if restored["media_files"]:
         yield f"{restored['media_files']:,} media files"
