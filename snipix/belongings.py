@@ -96,16 +96,22 @@ def everything(database: Raw) -> Iterator[tuple[str, Iterator[Belonging]]]:
 def spans(database: Raw) -> Iterator[tuple[Condition, int]]:
     """Conditions that cut all project ids into spans, each with its number of projects.
 
-    Together they hold for every id, also where there is no project.
+    Together they hold for every id, also where there is no project. Each span is asked for when
+    the one before is done: a server forgets a cursor that nobody uses for ten minutes.
     """
-    ids = database["projects"].find({}, {"_id": False, "projectId": True}, batch_size=5 * SPAN)
-    last, count = "", 0
-    for found in ids.sort("projectId", ASCENDING):
-        count += 1
-        if count == SPAN:
-            yield {"$gt" if last else "$gte": last, "$lte": found["projectId"]}, count
-            last, count = found["projectId"], 0
-    yield {"$gt" if last else "$gte": last}, count
+    rest, ids = EVERYTHING, _first_ids(database, EVERYTHING)
+    while len(ids) == SPAN:
+        yield {**rest, "$lte": ids[-1]}, len(ids)
+        rest = {"$gt": ids[-1]}
+        ids = _first_ids(database, rest)
+    yield rest, len(ids)
+
+
+def _first_ids(database: Raw, condition: Condition) -> Sequence[str]:
+    """The ids of the first projects, of a span at most."""
+    only = {"_id": False, "projectId": True}
+    found = database["projects"].find({"projectId": dict(condition)}, only, limit=SPAN)
+    return [one["projectId"] for one in found.sort("projectId", ASCENDING)]
 
 
 def stamps(
