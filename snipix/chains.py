@@ -45,6 +45,8 @@ class Head(Protocol):
     @property
     def digest(self) -> bytes | memoryview: ...
     @property
+    def content_digest(self) -> bytes | memoryview: ...
+    @property
     def full_version(self) -> int: ...
     @property
     def chain_size(self) -> int: ...
@@ -62,6 +64,7 @@ class Chain:
         self.version = 0
         self.content = b""
         """The canonical bytes of `version`."""
+        self.content_digest = b""
         self.full_version = 0
         """The newest version that is held whole."""
         self.chain_size = 0
@@ -77,7 +80,8 @@ class Chain:
             version = revision.version if revision.version < expected else expected
             raise HistoryDamaged(f"{revision}: version {version} {what}")
         self.content = decode(revision, self.content)
-        self.digest = chain(self.digest, sha256(self.content))
+        self.content_digest = sha256(self.content)
+        self.digest = chain(self.digest, self.content_digest)
         if self.digest != bytes(revision.digest):
             raise HistoryDamaged(f"{revision}: the hash chain is broken")
         self._follow(revision)
@@ -116,6 +120,8 @@ def misplaced(head: Head, proof: Chain) -> str:
         told = f"version {head.full_version} and {head.chain_size} bytes"
         wanted = f"{proof.full_version} and {proof.chain_size}"
         return f"the head builds on {told}, its last version on {wanted}"
+    if bytes(head.content_digest) != proof.content_digest:
+        return "the head's digest of its content isn't that of its last version"
     return ""
 
 

@@ -27,6 +27,7 @@ from snipix.doctor.findings import Finding
 from snipix.documents import Document
 from snipix.history import Revision
 from snipix.idempotency import KeptAnswer
+from snipix.left import NOT_READ
 from snipix.pieces import Piece, PieceMissing
 from timelines import services as timeline_services
 from timelines.models import Timeline
@@ -34,8 +35,6 @@ from transcriptions import services as transcription_services
 from transcriptions.models import Transcription
 
 _AWARE: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
-NOT_READ = (ValueError, AttributeError, LookupError, TypeError, RecursionError)
-"""What is raised by a state that isn't one, as somebody may have made it by hand."""
 _TYPES: Sequence[tuple[type[models.Field[Any, Any]], tuple[type, ...]]] = (
     (ObjectIdAutoField, (ObjectId,)),
     (ObjectIdField, (ObjectId,)),
@@ -78,7 +77,10 @@ def examine(project_id: str, found: Iterable[Belonging]) -> Seen:
     look = _Look(project_id)
     for one in found:
         look.at(one)
-    findings = list(look.conclude())
+    try:
+        findings = list(look.conclude())
+    except NOT_READ as error:
+        findings = [*look.misshapen, look.unreadable(f"all of project {project_id}", error)]
     return Seen(findings, look.project.pk if look.project else None, look.files, look.versions)
 
 
@@ -108,6 +110,14 @@ class _Look:
         except Misshapen as error:
             where = f"{one.collection} of project {self.project_id}"
             self.misshapen.append(Finding("misshapen", where, str(error), self.project_id))
+        except NOT_READ as error:
+            where = f"{one.collection} of project {self.project_id}"
+            self.misshapen.append(self.unreadable(where, error))
+
+    def unreadable(self, where: str, error: Exception) -> Finding:
+        """What nobody foresaw: it is named, and keeps no other project from being examined."""
+        what = f"it can't be read: {type(error).__name__}: {str(error)[:100]}"
+        return Finding("misshapen", where, what, self.project_id)
 
     def _at(self, one: Belonging, model: type[models.Model]) -> None:
         if issubclass(model, Document):
@@ -309,6 +319,11 @@ def _types(field: models.Field[Any, Any]) -> tuple[type, ...]:
     return (*types, NoneType) if types and field.null else types
 
 
+def _is_any(value: Any, types: tuple[type, ...]) -> bool:
+    """As `isinstance`, but for what isn't a number in MongoDB."""
+    return bool in types if isinstance(value, bool) else isinstance(value, types)
+
+
 def _instance(model: type[models.Model], one: Belonging) -> Any:
     """A document as an object. Raises Misshapen."""
     try:
@@ -319,7 +334,7 @@ def _instance(model: type[models.Model], one: Belonging) -> Any:
     made = model(**{one.name: stored[one.key] for one in columns if one.key in stored})
     for column in columns:
         value = getattr(made, column.name)
-        if column.types and not isinstance(value, column.types):
+        if column.types and not _is_any(value, column.types):
             what = "isn't there" if value is None else f"is of the type {type(value).__name__}"
             raise Misshapen(f"{column.key} of {str(stored.get('_id'))[:40]} {what}")
     return made

@@ -77,9 +77,13 @@ class Finding(NamedTuple):
     document_id: ObjectId | None = None
     hint: str = ""
     """What to do in this very case, if that isn't what the code says."""
+    failure: str = ""
+    """Why it couldn't be mended, once that was tried."""
 
     @property
     def what_to_do(self) -> str:
+        if self.failure:
+            return f"It could not be mended: {self.failure}. {self.hint or _BACKUP}"
         return self.hint or CODES[self.code].what_to_do
 
     @property
@@ -88,7 +92,7 @@ class Finding(NamedTuple):
 
     @property
     def is_mended(self) -> bool:
-        return CODES[self.code].is_mended
+        return CODES[self.code].is_mended and not self.failure
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -19,11 +19,12 @@ from snipix import audit, belongings, cache, history, indexes, pieces, resilienc
 from snipix.accounts import SYSTEM
 from snipix.chains import Chain, HistoryDamaged
 from snipix.doctor import checkup
-from snipix.doctor.examination import NOT_READ, wanted_summaries, wrong_fields
+from snipix.doctor.examination import wanted_summaries, wrong_fields
 from snipix.doctor.findings import Finding
 from snipix.documents import MENDED, Document
 from snipix.errors import NewerSchema
 from snipix.history import Revision
+from snipix.left import FAILURES, NOT_READ, why
 from snipix.mongo import connection, one
 
 _ROUNDS = 4
@@ -50,7 +51,9 @@ def mend_all(
         if finding.project_id:
             in_projects.setdefault(finding.project_id, []).append(finding)
         else:
-            (mended if mend(finding) else left).append(finding)
+            still = _tried(finding)
+            mended += [finding] if still is None else []
+            left += [still] if still else []
     with snapshots.patient_client() as client:
         for done, (project_id, found) in enumerate(in_projects.items(), 1):
             left += _mend_project(client, project_id, found, mended)
@@ -63,12 +66,21 @@ def _mend_project(
 ) -> list[Finding]:
     """Mend a project as far as possible; returns what is left of it."""
     for _ in range(_ROUNDS):
-        done = [finding for finding in findings if mend(finding)]
+        tried = [(finding, _tried(finding)) for finding in findings]
+        done = [finding for finding, still in tried if still is None]
         if not done:
-            break
+            return [still for _, still in tried if still]
         mended += done
         findings = list(checkup.in_project(client, project_id))
     return findings
+
+
+def _tried(finding: Finding) -> Finding | None:
+    """Mend a finding, if that can be done: None once it is, or else what is left. PyMongoError."""
+    try:
+        return None if mend(finding) else finding
+    except FAILURES as error:
+        return finding._replace(failure=why(error))
 
 
 def _head(finding: Finding) -> bool:
@@ -82,16 +94,21 @@ def _head(finding: Finding) -> bool:
         head = _from_history(stored)
         _keep(stored)
         _keep_pieces(stored)
-        cache.current.also(*stored.records, *head.records)
+        cache.current.also(*_records(stored), *head.records)
         head.overwrite()
         action, before = "mend", int(stored.version)
         audit.record(resilience.record_id(), head, action, SYSTEM, from_version=before)
         return True
 
+    return history.change(work)
+
+
+def _records(document: Document) -> list[cache.Name]:
+    """What the cache keeps that says what is current of a document, as far as that can be read."""
     try:
-        return history.change(work)
-    except (HistoryDamaged, NewerSchema, *NOT_READ):
-        return False
+        return document.records
+    except TypeError:  # its readers aren't a list
+        return []
 
 
 def _from_history(stored: Document) -> Document:
@@ -110,7 +127,7 @@ def _from_history(stored: Document) -> Document:
     head.version = last.version
     head.full_version, head.chain_size = chain.full_version, chain.chain_size
     head.is_deleted, head.deleted_at = chain.deleted_at is not None, chain.deleted_at
-    head.digest, head.content_digest = chain.digest, bytes(last.content_digest)
+    head.digest, head.content_digest = chain.digest, chain.content_digest
     head.schema_version = head.current_schema()
     state = history.state_of(head, chain.content, last.schema_version)
     head.hold_state(pieces.split(head, state))
@@ -143,7 +160,7 @@ def _project(finding: Finding) -> bool:
         project = one(Project.everything.filter(pk=finding.document_id))
         if project is None or project.is_going:
             return False
-        cache.current.also(*project.records)
+        cache.current.also(*_records(project))
         if not (wrong := _computed_again(project)):
             return False
         _keep(project)
