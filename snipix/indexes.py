@@ -69,6 +69,16 @@ def ensure(*, prune: bool = False) -> Iterator[Drift]:
         raise IndexesDiffer("; ".join(map(str, left)))
 
 
+def create(collection: str, name: str) -> bool:
+    """Create one declared index. False if there is none of that name. Raises OperationFailure."""
+    for model, indexes in declared():
+        for index in indexes if model._meta.db_table == collection else ():
+            if index.document["name"] == name:
+                connection.get_collection(collection).create_indexes([index])
+                return True
+    return False
+
+
 def differing(
     collection: str, indexes: Sequence[IndexModel], existing: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Drift]:

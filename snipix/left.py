@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from bson.errors import BSONError
 from django.db import DatabaseError
-from pymongo.errors import PyMongoError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from snipix import errors
 from snipix.chains import HistoryDamaged
@@ -57,7 +57,11 @@ def why(error: Exception) -> str:
         return error.detail
     if isinstance(error, HistoryDamaged):
         return str(error)
-    kind = type(error.__cause__ or error).__name__
+    cause = error.__cause__ or error
+    if isinstance(cause, DuplicateKeyError):
+        keys = ", ".join((cause.details or {}).get("keyPattern", ())) or "key"
+        return f"there are documents with the same {keys}, which is to be unique"
+    kind = type(cause).__name__
     return f"it can't be dealt with ({kind}): run doctor, and do as it says"
 
 

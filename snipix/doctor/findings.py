@@ -14,6 +14,8 @@ class Code(NamedTuple):
     what_to_do: str
     is_mended: bool = False
     """Whether `--fix` mends it, and loses nothing by that."""
+    instead: str = ""
+    """What to do where that fails."""
 
 
 _FIX = "Run doctor --fix: "
@@ -54,7 +56,13 @@ CODES: dict[str, Code] = {
         "The database knows neither the projects nor their purge. If it is the wrong one, or not "
         "restored yet, see to that. If nobody needs the media: sweep_media --unknown.",
     ),
-    "index-missing": Code("error", f"{_FIX}missing indexes are created (ensure_indexes).", True),
+    "index-missing": Code(
+        "error",
+        f"{_FIX}missing indexes are created (ensure_indexes).",
+        True,
+        instead="Of documents with the same key, keep a copy of those that are wrong elsewhere, "
+        "and remove them by hand; then run ensure_indexes.",
+    ),
     "index-differs": Code("error", "Run ensure_indexes --check, and do as it says."),
     "index-undeclared": Code("note", "Run ensure_indexes --prune, if nobody else needs it."),
     "validator-differs": Code("error", "Run ensure_schema."),
@@ -83,7 +91,7 @@ class Finding(NamedTuple):
     @property
     def what_to_do(self) -> str:
         if self.failure:
-            return f"It could not be mended: {self.failure}. {self.hint or _BACKUP}"
+            return f"It could not be mended: {self.failure}. {CODES[self.code].instead or _BACKUP}"
         return self.hint or CODES[self.code].what_to_do
 
     @property

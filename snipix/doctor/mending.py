@@ -236,8 +236,8 @@ def _orphaned_media(_: Finding) -> bool:
         return False  # sweep_media names the folder, and goes on with others
 
 
-def _indexes(finding: Finding) -> bool:
-    return any(f"{drift.collection}: {drift.name}" == finding.where for drift in indexes.ensure())
+def _index(finding: Finding) -> bool:
+    return indexes.create(*finding.where.split(": "))
 
 
 _MENDERS: Mapping[str, Callable[[Finding], bool]] = {
@@ -249,7 +249,7 @@ _MENDERS: Mapping[str, Callable[[Finding], bool]] = {
     "piece-orphaned": _orphaned_pieces,
     "media-left": _left_media,
     "media-orphaned": _orphaned_media,
-    "index-missing": _indexes,
+    "index-missing": _index,
 }
 
 

@@ -6,6 +6,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from bson import ObjectId
 from django.core.management import CommandError, call_command
 
 from media import storage
@@ -30,6 +31,7 @@ from tests.doctor.damage import (
     spoil_head,
     spoil_readers,
     spoil_summary,
+    timeline_of,
 )
 from timelines.models import Timeline
 
@@ -209,3 +211,22 @@ def test_an_interrupted_fix_goes_on(films: list[str], monkeypatch: pytest.Monkey
             call_command("doctor", "--fix", stdout=StringIO(), stderr=StringIO())
     doctor("--fix")
     assert doctor()["findings"] == []
+
+
+def test_an_index_that_can_not_be_built_keeps_nothing_else_from_being_mended(
+    films: list[str],
+) -> None:
+    drop_index(Path())
+    collection("drafts").drop_indexes()
+    twice = collection("revisions").find_one(timeline_of("film-0"))
+    collection("revisions").insert_one({**twice, "_id": ObjectId()})
+    change_head(Path())
+    told = doctor("--fix")
+    assert codes(told) == ["history-broken", "index-missing"]
+    assert {"head-differs", "index-missing"} <= {f["code"] for f in told["mended"]}
+    left = next(f for f in told["findings"] if f["code"] == "index-missing")
+    assert left["where"].startswith("revisions: projectId_1_documentId_1_kind_1_version_1")
+    assert "to be unique. Of documents with the same key" in left["what_to_do"]
+    assert not left["can_be_mended"]
+    collection("revisions").delete_many(timeline_of("film-0"))
+    collection(MENDED).drop()
