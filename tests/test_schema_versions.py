@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
+from pymongo.errors import AutoReconnect
 
 from projects.models import Project
 from snipix import history, states
 from snipix.documents import Document
 from snipix.history import Revision
+from snipix.mongo import connection
 from tests.conftest import Api
 from timelines.models import Timeline
 from transcriptions.models import Transcription
@@ -111,6 +113,43 @@ def test_all_heads_are_migrated_and_revisions_stay(
     shown = api("GET", path.removesuffix("timeline/")).json()["timeline"]
     assert shown["version"] == 3
     assert "timelines: 0 upgraded" in migrate()
+
+
+def test_what_is_damaged_is_named_and_keeps_nothing_else_from_being_migrated(
+    api: Api, path: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(3):
+        other = f"/projects/{api.create()['id']}/timeline/"
+        api("PUT", other, {"zoom": 2}, if_match=api.etag(other))
+    first, second, *_, last = Timeline.objects.order_by("pk").values_list("pk", flat=True)
+    timelines, revisions = (connection.get_collection(name) for name in ("timelines", "revisions"))
+    timelines.update_one({"_id": first}, {"$set": {"layers": "none"}})
+    timelines.update_one(
+        {"_id": second}, {"$set": {"updatedAt": None, "layers": {"pieces": [b"x"]}}}
+    )
+    revisions.delete_many({"documentId": second, "kind": "timeline"})
+    monkeypatch.setattr(Timeline, "upgrades", (brighten,))
+    capsys.readouterr()
+    for upgraded in (2, 0):
+        out = StringIO()
+        with pytest.raises(CommandError, match="2 were left; all else is done") as ended:
+            call_command("migrate_documents", stdout=out)
+        assert ended.value.returncode == 4
+        assert f"timelines: {upgraded} upgraded" in out.getvalue()
+        told = capsys.readouterr().err
+        assert f"left timeline {first}: " in told
+        assert f"left timeline {second}: " in told
+        assert Timeline.objects.get(pk=last).schema_version == 2
+
+
+def test_what_fails_for_all_ends_the_migration(
+    api: Api, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Timeline, "upgrades", (brighten,))
+    monkeypatch.setattr(Timeline, "upgrade", lambda _: (_ for _ in ()).throw(AutoReconnect))
+    with pytest.raises(CommandError) as ended:
+        migrate()
+    assert ended.value.returncode == 1
 
 
 def test_what_is_in_the_trash_is_migrated_too(

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connections
+from pymongo.errors import AutoReconnect
 
 from media import storage
 from projects import purging
 from projects.models import Project
-from snipix import errors, history, times
+from snipix import errors, history, schemas, times
 from snipix.accounts import SYSTEM, Actor
 from snipix.audit import AuditEntry
 from snipix.idempotency import KeptAnswer
@@ -201,6 +202,37 @@ def test_projects_of_one_moment_are_all_looked_at(
         by_hand(f"film-{number}", isDeleted=True, deletedAt=LONG_AGO)
     assert purge_and_leave(capsys).count("left project") == 3
     assert Project.everything.count() == 3
+
+
+def test_what_its_validator_refuses_is_named_and_in_nobodys_way(
+    api: Api, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    misfit, old = trashed(api, "misfit", days=40), trashed(api, "old")
+    by_hand("misfit", extra=1)
+    monkeypatch.setattr(purging, "BATCH", 3)  # so that it is marked, which is a change of it
+    validator = {"$jsonSchema": schemas.schema_of(Project)}
+    connection.database.command("collMod", "projects", validator=validator)
+    try:
+        told = purge_and_leave(capsys)
+    finally:
+        connection.database.command("collMod", "projects", validator={})
+    assert "left project misfit: it doesn't fit its validator" in told
+    assert left(old) == {}
+    assert left(misfit)["projects"] == 1
+
+
+def test_while_mongodb_is_away_nothing_is_passed_over(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trashed(api, "old")
+
+    def away(*_: Any, **__: Any) -> Any:
+        raise OperationalError("away") from AutoReconnect("away")
+
+    monkeypatch.setattr(purging, "begin", away)
+    with pytest.raises(CommandError) as ended:
+        purge()
+    assert ended.value.returncode == 1
 
 
 # --- Interrupted

@@ -8,8 +8,9 @@ from django.apps import apps
 from django.core.management.base import CommandError, CommandParser
 
 from snipix import errors, history, releases
-from snipix.commands import FOUND, OperatorCommand
+from snipix.commands import FOUND, LEFT, OperatorCommand
 from snipix.documents import Document
+from snipix.left import FAILURES, Left, LeftOver, why
 
 BATCH = 100
 
@@ -24,7 +25,10 @@ class Command(OperatorCommand):
     )
     example = "migrate_documents --list"
     needs_whole_database = True
-    exit_codes = {FOUND: "with --list: something is to be migrated, or newer than this release"}
+    exit_codes = {
+        FOUND: "with --list: something is to be migrated, or newer than this release",
+        LEFT: "some could not be upgraded: they are named, and all others are",
+    }
 
     def add_arguments(self, parser: CommandParser) -> None:
         group = parser.add_mutually_exclusive_group()
@@ -39,27 +43,33 @@ class Command(OperatorCommand):
         if options["list"]:
             self._list(options)
             return
-        upgrade = not options["dry_run"]
+        upgrade, left = not options["dry_run"], LeftOver()
         found = {
-            str(model._meta.verbose_name_plural): self._migrate(model, upgrade=upgrade)
+            str(model._meta.verbose_name_plural): self._migrate(model, left, upgrade=upgrade)
             for model in apps.get_models()
             if issubclass(model, Document)
         }
         done = "upgraded" if upgrade else "to upgrade"
         self.report(
-            {"dry_run": not upgrade, "documents": found},
+            {
+                "dry_run": not upgrade,
+                "documents": found,
+                "left": left.count,
+                "first_left": left.named,
+            },
             options,
             lambda _: (f"{name}: {count} {done}" for name, count in found.items()),
         )
+        self.tell_left(left)
 
-    def _migrate(self, model: type[Document], *, upgrade: bool) -> int:
-        """How many documents were upgraded, or would be."""
+    def _migrate(self, model: type[Document], left: LeftOver, *, upgrade: bool) -> int:
+        """How many documents were upgraded, or would be; what can't be is left."""
         total = model.everything.filter(schema_version__lt=model.current_schema()).count()
         if not upgrade:
             return int(total)
         what = str(model._meta.verbose_name_plural)
         keys = self.progress(_outdated(model), total=total, what=what)
-        return sum(_upgrade(model, key) for key in keys)
+        return sum(_upgrade(model, key, left) for key in keys)
 
     def _list(self, options: Mapping[str, Any]) -> None:
         migrations, stored = releases.migrations(), list(releases.stored())
@@ -99,7 +109,7 @@ def _outdated(model: type[Document]) -> Iterator[ObjectId]:
         last = keys[-1]
 
 
-def _upgrade(model: type[Document], key: ObjectId) -> bool:
+def _upgrade(model: type[Document], key: ObjectId, left: LeftOver) -> bool:
     def work() -> bool:
         document = model.everything.filter(pk=key).first()
         if document is None or document.schema_version >= model.current_schema():
@@ -111,3 +121,6 @@ def _upgrade(model: type[Document], key: ObjectId) -> bool:
         return history.change(work)
     except errors.NotFound:
         return False  # moved to the trash just now; a repeat finds it, if it is still there
+    except FAILURES as error:
+        left.add(Left(f"{model.kind} {key}", why(error)))
+        return False
