@@ -123,7 +123,7 @@ def _from_history(stored: Document) -> Document:
     head.user_id, head.created_by = stored.user_id, stored.created_by
     head.created_at, head.updated_at = stored.created_at, last.created_at
     if isinstance(head, Project):  # a save of its timeline sets that, too
-        head.updated_at = max(stored.updated_at, last.created_at)
+        head.updated_at = max(stored.updated_at or last.created_at, last.created_at)
     head.version = last.version
     head.full_version, head.chain_size = chain.full_version, chain.chain_size
     head.is_deleted, head.deleted_at = chain.deleted_at is not None, chain.deleted_at

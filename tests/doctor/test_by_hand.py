@@ -7,10 +7,12 @@ import bson
 import pytest
 from bson.raw_bson import RawBSONDocument
 
-from snipix import belongings
+from projects.models import Project
+from snipix import belongings, schemas
 from snipix.belongings import Belonging
-from snipix.doctor import examination
+from snipix.doctor import examination, mending
 from snipix.doctor.examination import examine
+from snipix.doctor.findings import Finding
 from snipix.documents import MENDED
 from snipix.mongo import connection
 from tests.doctor.conftest import codes, doctor
@@ -75,6 +77,32 @@ def test_one_such_document_keeps_no_other_from_being_examined_or_mended(
     assert "derived-wrong" in codes(told, "mended")
     assert codes(told) == left
     assert not any(finding["can_be_mended"] for finding in told["findings"])
+    connection.database[MENDED].drop()
+
+
+def test_what_could_not_be_mended_is_told_with_the_reason_and_what_to_do(films: list[str]) -> None:
+    values = {"$set": {"name": "", "extra": 1}}
+    connection.database["projects"].update_one({"projectId": "film-1"}, values)
+    validator = {"$jsonSchema": schemas.schema_of(Project)}
+    connection.database.command("collMod", "projects", validator=validator)
+    try:
+        told = doctor("--fix")
+    finally:
+        connection.database.command("collMod", "projects", validator={})
+    (left,) = told["findings"]
+    assert (left["code"], left["can_be_mended"]) == ("head-differs", False)
+    assert left["what_to_do"].startswith("It could not be mended: it doesn't fit its validator")
+    assert "Restore the project from a backup" in left["what_to_do"]
+    assert told["mended"] == []
+
+
+def test_a_head_without_its_time_is_made_again_all_the_same(films: list[str]) -> None:
+    values = {"$set": {"name": "", "updatedAt": None}}
+    connection.database["projects"].update_one({"projectId": "film-1"}, values)
+    key = Project.everything.get(project_id="film-1").pk
+    found = Finding("head-differs", "", "", "film-1", "project", key)
+    assert mending.mend(found)
+    assert doctor()["findings"] == []
     connection.database[MENDED].drop()
 
 
