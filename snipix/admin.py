@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 from django import forms
-from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.utils import quote
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
@@ -20,7 +19,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from snipix import history
+from snipix import documents, history
 from snipix.accounts import Token
 from snipix.admin_lists import IndexedAdmin, PoliteActions, ReadOnly, user_id_of
 from snipix.audit import AuditEntry
@@ -38,8 +37,7 @@ MOST_SHOWN = 20_000
 
 def document_model(kind: str) -> type[Document] | None:
     """The model of a kind of documents, as revisions and audit entries name it."""
-    models_ = (model for model in apps.get_models() if issubclass(model, Document))
-    return next((model for model in models_ if model.kind == kind), None)
+    return documents.kinds().get(kind)
 
 
 def document_link(record: Revision | AuditEntry) -> str:

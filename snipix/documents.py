@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import msgspec
+from django.apps import apps
 from django.db import models
 from django_mongodb_backend.fields import ObjectIdAutoField
 from django_mongodb_backend.managers import MongoManager
@@ -311,3 +312,8 @@ class Document(models.Model):
             {"_id": self.pk, **condition}, {"$set": values}, session=connection.session
         )
         return result.matched_count == 1
+
+
+def kinds() -> Mapping[str, type[Document]]:
+    """The models of all documents, by kind: projects, timelines, …"""
+    return {model.kind: model for model in apps.get_models() if issubclass(model, Document)}

@@ -9,12 +9,11 @@ Nor is one that is only restored in part: what is saved in it would be in the re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection as django_connection
 from django.db.migrations.executor import MigrationExecutor
 
-from snipix import indexes
+from snipix import documents, indexes
 from snipix.backups.claims import MARKER
 from snipix.documents import Document
 from snipix.mongo import connection
@@ -64,7 +63,7 @@ def migrations() -> Migrations:
 
 def stored() -> Iterator[Stored]:
     """How many documents there are of which schema; an index counts them."""
-    for model in _documents():
+    for model in documents.kinds().values():
         collection, schema = _collection(model), model.current_schema()
         yield Stored(
             model._meta.db_table,
@@ -103,7 +102,7 @@ def refuse_newer() -> None:
 
 def refuse_newer_documents() -> None:
     """Raise NewerDatabase for documents of a newer schema: one look into an index for each kind."""
-    for model in _documents():
+    for model in documents.kinds().values():
         newer = {"schemaVersion": {"$gt": model.current_schema()}}
         if _collection(model).find_one(newer, {"_id": 1}):
             raise _newer(f"holds {model._meta.verbose_name_plural} that one has saved")
@@ -114,10 +113,6 @@ def _newer(what: str) -> NewerDatabase:
         f"The database belongs to a newer release of Snipix than this: it {what}. Serve it with "
         "that release, or restore a backup from before it was installed."
     )
-
-
-def _documents() -> Iterator[type[Document]]:
-    return (model for model in apps.get_models() if issubclass(model, Document))
 
 
 def _collection(model: type[Document]) -> Any:

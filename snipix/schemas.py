@@ -13,12 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
-from django.apps import apps
 from django.db import models
 from django_mongodb_backend.fields import ArrayField
 from pymongo.errors import OperationFailure
 
-from snipix import bson_schema, indexes, pieces
+from snipix import bson_schema, documents, indexes, pieces
 from snipix.bson_schema import Schema
 from snipix.documents import Document
 from snipix.mongo import BsonField, connection
@@ -173,9 +172,7 @@ def _at(schema: Schema, path: pieces.Path) -> Schema:
 
 def _elements() -> Iterator[Schema]:
     """What pieces hold: elements of one list. Of a schema that has grown, older ones as well."""
-    for model in apps.get_models():
-        if not issubclass(model, Document):
-            continue
+    for model in documents.kinds().values():
         state = bson_schema.of(model.state_type)
         for path in model.long_lists:
             element = _at(state, path)

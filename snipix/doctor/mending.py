@@ -9,13 +9,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.apps import apps
 from django.db import models
 from pymongo import MongoClient
 
 from media import storage, sweeping
 from projects.models import Project
-from snipix import audit, belongings, cache, history, indexes, pieces, resilience, snapshots, times
+from snipix import (
+    audit,
+    belongings,
+    cache,
+    documents,
+    history,
+    indexes,
+    pieces,
+    resilience,
+    snapshots,
+    times,
+)
 from snipix.accounts import SYSTEM
 from snipix.chains import Chain, HistoryDamaged
 from snipix.doctor import checkup
@@ -85,7 +95,7 @@ def _tried(finding: Finding) -> Finding | None:
 
 def _head(finding: Finding) -> bool:
     """Make a head again of the last version of its history, whatever it was."""
-    model = _model(finding.kind)
+    model = documents.kinds()[finding.kind]
 
     def work() -> bool:
         stored = one(model.everything.filter(pk=finding.document_id))
@@ -175,7 +185,9 @@ def _project(finding: Finding) -> bool:
 
 def _computed_again(project: Project) -> list[str]:
     """Set what is computed of a project's parts and of its state. Returns what was wrong of it."""
-    heads = [p for m in _documents().values() if (p := one(m.everything.filter(pk=project.pk)))]
+    heads = [
+        p for m in documents.kinds().values() if (p := one(m.everything.filter(pk=project.pk)))
+    ]
     known = dict(_states(heads))
     wanted = wanted_summaries(project, heads, known)
     wrong = [name for name, told in wanted.items() if _aware(getattr(project, name)) != told]
@@ -207,7 +219,7 @@ def _orphaned_pieces(finding: Finding) -> bool:
         whose = {"projectId": finding.project_id}
         heads = [
             head
-            for model in _documents().values()
+            for model in documents.kinds().values()
             for head in model.everything.filter(project_id=finding.project_id)
         ]
         if any(head.schema_version > head.current_schema() for head in heads):
@@ -251,11 +263,3 @@ _MENDERS: Mapping[str, Callable[[Finding], bool]] = {
     "media-orphaned": _orphaned_media,
     "index-missing": _index,
 }
-
-
-def _documents() -> Mapping[str, type[Document]]:
-    return {m.kind: m for m in apps.get_models() if issubclass(m, Document)}
-
-
-def _model(kind: str) -> type[Document]:
-    return _documents()[kind]

@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bson import ObjectId
-from django.apps import apps
 from django.core.management.base import CommandError, CommandParser
 
-from snipix import errors, history, releases
+from snipix import documents, errors, history, releases
 from snipix.commands import FOUND, LEFT, OperatorCommand
 from snipix.documents import Document
 from snipix.left import FAILURES, Left, LeftOver, why
@@ -46,8 +45,7 @@ class Command(OperatorCommand):
         upgrade, left = not options["dry_run"], LeftOver()
         found = {
             str(model._meta.verbose_name_plural): self._migrate(model, left, upgrade=upgrade)
-            for model in apps.get_models()
-            if issubclass(model, Document)
+            for model in documents.kinds().values()
         }
         done = "upgraded" if upgrade else "to upgrade"
         self.report(
