@@ -19,7 +19,7 @@ from rest_framework.response import Response
 
 from snipix import metrics
 from snipix.chains import HistoryDamaged
-from snipix.mongo import is_misfit
+from snipix.mongo import is_misfit, is_refusal
 from snipix.refusals import InvalidState, join
 
 logger = logging.getLogger(__name__)
@@ -155,6 +155,17 @@ class DamagedHistory(SnipixError):
     title = "This version is damaged in the database"
 
 
+class DatabaseRefused(DatabaseUnavailable):
+    """The database answers, and won't do what it is asked: a permission or room is missing, …
+
+    A 503, since Snipix can't serve until an operator acts, and what the client sent is right.
+    """
+
+    code = "database-refused"
+    title = "The database refused to do this"
+    headers = {"Retry-After": "30"}
+
+
 class NewerSchema(DatabaseUnavailable):
     """A document that a newer release has saved: this one would misread it, or save less of it."""
 
@@ -222,13 +233,21 @@ def as_snipix_error(exc: Exception) -> SnipixError | None:
         case DatabaseError() | PyMongoError():
             # Not the error itself: the driver's texts hold documents.
             cause = exc.__cause__ or exc
+            details = getattr(cause, "details", None) or {}
             logger.error(
-                "database operation failed: %s, code %s",
+                "database operation failed: %s, code %s %s",
                 type(cause).__name__,
                 getattr(cause, "code", None),
+                details.get("codeName", ""),
             )
             if is_misfit(exc):  # a mistake of ours, which no repeat mends
                 return _from_status(500, "The database refused this change. It was logged.", {})
+            if is_refusal(exc):
+                return DatabaseRefused(
+                    "The database refused to do this, so it wasn't done; everything saved before "
+                    "is safe. It was logged for the operators of this server, who have to see to "
+                    "it: try again later."
+                )
             return DatabaseUnavailable(
                 "The database can't be reached at the moment. Everything saved before is safe; "
                 "try again in a few seconds."

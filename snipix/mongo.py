@@ -6,10 +6,13 @@ from django.db import DatabaseError, models
 from django.db import connection as _connection
 from django.db.models.sql.where import WhereNode
 from django_mongodb_backend.query import where_node
-from pymongo.errors import BulkWriteError, ConnectionFailure
+from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure
 
 T = TypeVar("T")
 _MISFIT = 121
+MOMENTARY = frozenset({6, 7, 89, 134, 262, 9001})
+"""Codes of servers that don't reach each other, or not in time. (What a server says that isn't the
+primary any more is an AutoReconnect to the driver.)"""
 
 connection: Any = _connection
 """This thread's connection, as what it is: Django's type knows neither collections nor sessions."""
@@ -71,6 +74,14 @@ def is_away(error: BaseException | None) -> bool:
     """Whether an error means that MongoDB can't be reached."""
     cause = error.__cause__ if isinstance(error, DatabaseError) and error.__cause__ else error
     return isinstance(cause, ConnectionFailure)
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether MongoDB was reached and won't do something, also if it is asked again in a moment."""
+    cause = error.__cause__ if isinstance(error, DatabaseError) and error.__cause__ else error
+    if not isinstance(cause, OperationFailure):
+        return False
+    return cause.code not in MOMENTARY and not cause.has_error_label("TransientTransactionError")
 
 
 def is_misfit(error: BaseException) -> bool:

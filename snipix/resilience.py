@@ -32,7 +32,7 @@ from tenacity.wait import wait_random_exponential
 
 from snipix import errors, logs, metrics, open_transactions
 from snipix.database.base import TooLate, until
-from snipix.mongo import connection
+from snipix.mongo import MOMENTARY, connection
 
 T = TypeVar("T")
 
@@ -41,9 +41,6 @@ _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("snipix.resilie
 ATTEMPTS = 3
 _MAJORITY = WriteConcern("majority", j=True)
 _WRITE_CONFLICT = 112
-_MOMENTARY = frozenset({6, 7, 89, 134, 262, 9001})
-"""Codes of servers that don't reach each other, or not in time. (What a server says that isn't the
-primary any more is an AutoReconnect to the driver.)"""
 _conflict_wait = wait_random_exponential(multiplier=0.004, max=0.25)
 _undone_wait = wait_random_exponential(multiplier=0.02, max=0.5)
 _failure_wait = wait_random_exponential(multiplier=0.1, max=2)
@@ -64,11 +61,6 @@ class TakenBack(Exception):
 
 class CommitUnknown(Exception):
     """The connection broke during the commit, and the server can't say what became of it."""
-
-
-def change_id() -> ObjectId:
-    """The id of the change that runs: made before its first attempt and the same in all of them."""
-    return _current().id
 
 
 def record_id() -> ObjectId:
@@ -129,7 +121,7 @@ def read(work: Callable[[], T]) -> T:
 def _is_momentary(error: BaseException) -> bool:
     cause = _cause(error)
     is_silence = isinstance(cause, ConnectionFailure) and not isinstance(cause, NoServer)
-    return is_silence or getattr(cause, "code", None) in _MOMENTARY or _reason(error) == "undone"
+    return is_silence or getattr(cause, "code", None) in MOMENTARY or _reason(error) == "undone"
 
 
 def _has_tried_enough(state: RetryCallState) -> bool:

@@ -190,7 +190,7 @@ def test_documents_are_written_within_a_change_only(project: Project) -> None:
     with pytest.raises(RuntimeError):
         project_services.update_project(project, actor=ALICE, name="Other")
     with pytest.raises(RuntimeError):
-        resilience.change_id()
+        resilience.record_id()
 
 
 # --- What is noticed

@@ -13,7 +13,11 @@ from snipix.demo.client import Client, NoAnswer, Reply
 from snipix.wire import JSON
 from tests.secrecy import CONTENT, TOKEN
 
-REFUSALS_THAT_SAVED_NOTHING = {"database-unavailable", "too-many-changes-at-once"}
+REFUSALS_THAT_SAVED_NOTHING = {
+    "database-unavailable",
+    "database-refused",
+    "too-many-changes-at-once",
+}
 PATIENCE_SECONDS = 90
 
 

@@ -58,6 +58,31 @@ def test_a_read_that_keeps_failing_is_a_503(api: Api, fail: Fail) -> None:
 
 
 @pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (AutoReconnect("private"), "database-unavailable"),
+        (OperationFailure("private", 6), "database-unavailable"),
+        (OperationFailure("private", 13, {"codeName": "Unauthorized"}), "database-refused"),
+        (OperationFailure("private", 8000, {"codeName": "AtlasError"}), "database-refused"),
+    ],
+)
+def test_what_the_database_refuses_is_not_told_as_out_of_reach(
+    api: Api, fail: Fail, caplog: pytest.LogCaptureFixture, error: Exception, code: str
+) -> None:
+    path = f"/projects/{api.create()['id']}/versions/"
+    fail(3, error)
+    response = api("GET", path)
+    told = response.json()
+    assert (response.status_code, told["code"]) == (503, code)
+    assert ("can't be reached" in told["detail"]) == (code == "database-unavailable")
+    assert int(response["Retry-After"]) == (2 if code == "database-unavailable" else 30)
+    [line] = [r.getMessage() for r in caplog.records if r.name == "snipix.errors"]
+    number, name = getattr(error, "code", None), (getattr(error, "details", None) or {})
+    assert f"code {number} {name.get('codeName', '')}" in line
+    assert "private" not in caplog.text + response.content.decode()
+
+
+@pytest.mark.parametrize(
     "error", [ServerSelectionTimeoutError("nobody"), OperationFailure("bad", 2)]
 )
 def test_what_is_no_matter_of_a_moment_isnt_repeated(
