@@ -5,7 +5,9 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.http import HttpResponse
 
 from projects.models import Project
 from snipix import profiling, queries, seeding
@@ -35,6 +37,34 @@ def test_every_query_has_an_index_a_time_and_a_count(project: str) -> None:
     assert commands >= wanted, "nothing was cached"
     pieces = [query for query in told["queries"] if query["command"] == "find pieces"]
     assert pieces[0]["returned"] > 1
+
+
+def test_every_read_of_the_api_is_among_them(project: str) -> None:
+    described = json.loads((settings.BASE_DIR / "docs" / "openapi.json").read_text())["paths"]
+    wanted = {
+        path for path, ways in described.items() if path.startswith("/api/v1/") and "get" in ways
+    }
+    found = set()
+    for path in profiling.paths(Project.objects.get()):
+        plain = path.partition("?")[0].replace(f"/{project}/", "/{project_id}/")
+        plain = plain.replace("/versions/1/", "/versions/{version}/")
+        found.add(plain.replace("/segments/none/", "/segments/{segment_id}/"))
+    assert found == wanted
+
+
+def test_each_read_asks_the_database_for_something(project: str) -> None:
+    told = profile()
+    assert told["reads"] == len({query["path"] for query in told["queries"]})
+
+
+def test_a_read_that_fails_is_said(project: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> HttpResponse:
+        return HttpResponse(status=500)
+
+    monkeypatch.setattr(profiling, "resolve", lambda _: (fail, (), {}))
+    with pytest.raises(CommandError, match="was answered 500") as refused:
+        profile()
+    assert refused.value.returncode == 1
 
 
 def test_it_changes_nothing_and_can_be_repeated(project: str) -> None:

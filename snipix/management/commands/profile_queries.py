@@ -33,7 +33,10 @@ class Command(OperatorCommand):
         project = _project(options["project"])
         paths = list(profiling.paths(project))
         reads = self.progress(paths, total=len(paths), what="reads")
-        found = [query for path in reads for query in profiling.profile(path, project.user_id)]
+        try:
+            found = [query for path in reads for query in profiling.profile(path, project.user_id)]
+        except profiling.NotRead as error:
+            raise CommandError(str(error)) from error
         told = {
             "project": project.project_id,
             "reads": len(paths),
