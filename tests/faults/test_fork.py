@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from snipix.local.processes import ROOT, wait_until
 from snipix.mongo import connection
 from tests.faults.web import workers_of
@@ -42,6 +44,7 @@ def sockets(pid: int, port: int) -> set[str]:
     return held & {row[9] for row in rows if int(row[2].partition(":")[2], 16) == port}
 
 
+@pytest.mark.usefixtures("db")  # which empties the cache afterwards, too
 def test_no_worker_shares_a_connection_with_its_master(tmp_path: Path) -> None:
     (tmp_path / "warm.py").write_text(WARM)
     port = int(
