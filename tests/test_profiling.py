@@ -57,12 +57,15 @@ def test_each_read_asks_the_database_for_something(project: str) -> None:
     assert told["reads"] == len({query["path"] for query in told["queries"]})
 
 
-def test_a_read_that_fails_is_said(project: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_read_that_fails_is_said(
+    project: str, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
     def fail(*_: Any, **__: Any) -> HttpResponse:
-        return HttpResponse(status=500)
+        return HttpResponse(status=status)
 
     monkeypatch.setattr(profiling, "resolve", lambda _: (fail, (), {}))
-    with pytest.raises(CommandError, match="was answered 500") as refused:
+    with pytest.raises(CommandError, match=f"was answered {status}") as refused:
         profile()
     assert refused.value.returncode == 1
 

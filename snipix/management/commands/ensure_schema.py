@@ -26,13 +26,14 @@ class Command(OperatorCommand):
     exit_codes = {FOUND: "with --check: validators differ; with --documents: so do documents"}
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--check", action="store_true", help="change nothing, only compare")
+        ways = parser.add_mutually_exclusive_group()
+        ways.add_argument("--check", action="store_true", help="change nothing, only compare")
         parser.add_argument(
             "--documents",
             action="store_true",
             help="also look for stored documents that would be refused: reads all there are",
         )
-        parser.add_argument(
+        ways.add_argument(
             "--print", action="store_true", help="only print the validators, for a mongo shell"
         )
 

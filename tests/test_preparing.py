@@ -1,0 +1,91 @@
+"""`manage.py prepare` and what it consists of: run twice, interrupted, beside writers."""
+
+import json
+from collections.abc import Callable, Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from projects.models import Project
+from snipix import indexes, schemas
+from snipix.mongo import connection
+from tests.conftest import Api
+from tests.together import meanwhile
+
+UNIQUE = "projectId_1"
+QUIET = ("--without-schema", "--verbosity=0")
+"""The tests' database is guarded by no validators, so that tests can do what they would refuse."""
+
+
+@pytest.fixture(autouse=True)
+def as_declared(db: None) -> Iterator[None]:
+    yield
+    list(indexes.ensure())
+
+
+def answered(name: str, *options: str) -> Any:
+    out = StringIO()
+    call_command(name, *options, "--json", stdout=out, stderr=StringIO())
+    return json.loads(out.getvalue())
+
+
+def drop() -> None:
+    for name in ("projects", "timelines"):
+        connection.get_collection(name).drop_index(UNIQUE)
+
+
+def test_preparing_twice_is_preparing_once() -> None:
+    drop()
+    assert answered("prepare", *QUIET) == {"done": ["migrate", "ensure_indexes"]}
+    before = {m: connection.get_collection(m._meta.db_table).index_information()
+              for m, _ in indexes.declared()}  # fmt: skip
+    assert answered("prepare", *QUIET) == {"done": ["migrate", "ensure_indexes"]}
+    assert list(indexes.drift()) == []
+    for model, found in before.items():
+        assert connection.get_collection(model._meta.db_table).index_information() == found
+
+
+def test_preparing_beside_writers_loses_nothing(api: Api) -> None:
+    with meanwhile(lambda: Api().create()["id"]) as made:
+        while len(made) < 5:
+            drop()
+            answered("prepare", *QUIET)
+    assert sorted(Project.objects.values_list("project_id", flat=True)) == sorted(made)
+    assert list(indexes.drift()) == []
+
+
+def interrupted_after_the_first(ensure: Callable[..., Iterator[Any]]) -> Callable[..., Any]:
+    def once(**options: Any) -> Iterator[Any]:
+        yield next(ensure(**options))
+        raise KeyboardInterrupt
+
+    return once
+
+
+@pytest.mark.parametrize("command", [("prepare", *QUIET), ("ensure_indexes",)])
+def test_what_was_interrupted_goes_on(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop()
+    with monkeypatch.context() as patched:
+        patched.setattr(indexes, "ensure", interrupted_after_the_first(indexes.ensure))
+        with pytest.raises(CommandError, match=r"Interrupted\. What was done stays") as refused:
+            answered(*command)
+        assert refused.value.returncode == 130
+    assert len(list(indexes.drift())) == 1
+    answered(*command)
+    assert list(indexes.drift()) == []
+
+
+@pytest.mark.parametrize("seconds", ["nan", "-1", "inf", "soon", "1e9"])
+def test_a_wait_is_a_number_of_seconds(seconds: str) -> None:
+    with pytest.raises(CommandError, match="a number of seconds from 0 to 86,400"):
+        answered("prepare", f"--wait={seconds}")
+
+
+def test_validators_are_printed_or_else_compared() -> None:
+    with pytest.raises(CommandError, match="not allowed with"):
+        answered("ensure_schema", "--print", "--check")
+    assert set(answered("ensure_schema", "--print")) == set(dict(schemas.validators()))
