@@ -19,6 +19,7 @@ from snipix.accounts import SYSTEM
 from snipix.mongo import connection
 from tests.conftest import Api
 from tests.media.conftest import files, upload
+from tests.together import meanwhile
 
 
 def sweep(*options: str) -> str:
@@ -167,6 +168,20 @@ def test_a_file_where_the_folder_should_be_is_named(db: None, media: Path) -> No
     with pytest.raises(CommandError, match=f"{media}.*(directory|exists)") as refused:
         sweep()
     assert refused.value.returncode == 1
+
+
+def test_beside_uploads_it_takes_nothing_of_theirs(destroyed: str, media: Path) -> None:
+    def uploaded() -> str:
+        id = Api().create()["id"]
+        assert upload(Api(), id).status_code == 201
+        return id
+
+    with meanwhile(uploaded) as made:
+        while len(made) < 4:
+            told("--unknown")
+    kept = {f"{p.pk}/{name}" for p in Project.objects.all() for name in (p.video_path, p.thumbnail)}
+    assert len(kept) == 2 * len(made)
+    assert {path.removeprefix("projects/") for path in files(media)} == kept
 
 
 def test_an_index_serves_what_it_asks(destroyed: str) -> None:
