@@ -59,6 +59,7 @@ class OperatorCommand(BaseCommand):
     repeating: ClassVar[str] = "What was done stays done: run it again to go on."
     """What to know, and to do, once it didn't come to its end."""
     _is_quiet = False
+    _step: "Progress | None" = None
 
     def changes(self, options: Mapping[str, Any]) -> bool:
         """Whether it changes anything, called like this."""
@@ -110,6 +111,8 @@ class OperatorCommand(BaseCommand):
             raise CommandError(f"{told_of(error)} {outlook}") from error
         except KeyboardInterrupt:
             raise CommandError(f"Interrupted. {outlook}", returncode=INTERRUPTED) from None
+        finally:
+            self._end_step()
 
     def report(
         self,
@@ -133,6 +136,19 @@ class OperatorCommand(BaseCommand):
             self.stderr.write(f"left {line}")
         if left.count:
             raise CommandError(f"{left.count:,} were left; all else is done.", returncode=LEFT)
+
+    def show(self, what: str, done: int, total: int) -> None:
+        """Show how far one of several steps has come; the next one begins a line of its own."""
+        if self._step is None or self._step.what != what:
+            self._end_step()
+            self._step = self.shown(total=total, what=what)
+        self._step.total = total
+        self._step.at(done)
+
+    def _end_step(self) -> None:
+        if self._step is not None:
+            self._step.end()
+        self._step = None
 
     def progress(self, items: Iterable[_Item], *, total: int, what: str) -> Iterator[_Item]:
         """Yield `items`, showing how many of `total` are done."""
@@ -194,7 +210,7 @@ class Progress:
     def __init__(
         self, stream: OutputWrapper, *, total: int, what: str, is_quiet: bool = False
     ) -> None:
-        self._stream, self.total, self._what = stream, total, what
+        self._stream, self.total, self.what = stream, total, what
         self._is_quiet, self._is_bar = is_quiet, stream.isatty()
         self._done = self._told = 0
 
@@ -209,6 +225,10 @@ class Progress:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Say where it ends, unless that was said."""
         is_open = self._is_bar and self._done != self.total
         if self._done and (is_open or self._told != self._done):
             self._tell(is_last=True)
@@ -217,7 +237,7 @@ class Progress:
         self._told = self._done
         if self._is_quiet:
             return
-        text = f"{self._done:,} of {self.total:,} {self._what}"
+        text = f"{self._done:,} of {self.total:,} {self.what}"
         if self._is_bar:
             full = _BAR * min(self._done, self.total) // max(self.total, 1)
             self._write(f"\r[{'#' * full:{_BAR}}] {text}", ending="\n" if is_last else "")

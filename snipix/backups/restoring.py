@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby, islice
@@ -30,7 +30,7 @@ from media.incoming import Incoming
 from projects.models import Project
 from snipix import audit, belongings, cache, history, releases, resilience, snapshots, times
 from snipix.accounts import SYSTEM
-from snipix.backups import claims, verifying
+from snipix.backups import Say, claims, silent, verifying
 from snipix.backups.archive import Archive, Part, Stored, opened
 from snipix.backups.claims import MARKER, Claim, NotRestored
 from snipix.backups.format import pack_document, unpack_documents
@@ -45,8 +45,6 @@ from snipix.mongo import connection
 _MADE_BY_MIGRATE = {"django_migrations", "django_content_type", "auth_permission"}
 _AT_ONCE = 500
 _IN_MEMORY = 32 << 20
-
-Say = Callable[[int], None]
 
 
 @dataclass
@@ -106,7 +104,7 @@ def _check_empty(database: Database[Any]) -> None:
         )
 
 
-def rehearse(path: Path, name: str, *, say: Say = lambda _: None) -> Restored:
+def rehearse(path: Path, name: str, *, say: Say = silent) -> Restored:
     """What `restore` would do, and raise."""
     with opened(path) as archive, snapshots.patient_client() as client:
         goes_on = check_database(client[name], archive)
@@ -115,8 +113,8 @@ def rehearse(path: Path, name: str, *, say: Say = lambda _: None) -> Restored:
         return restored
 
 
-def restore(path: Path, name: str, *, say: Say = lambda _: None) -> Restored:
-    """Restore an archive into the database `name`; `say` is told how many blocks are done.
+def restore(path: Path, name: str, *, say: Say = silent) -> Restored:
+    """Restore an archive into the database `name`; `say` is told how far that has come.
 
     Raises Damaged, NotRestored and PyMongoError; after the last, and after being killed, the next
     run goes on. Of several at the same time, one restores. Nobody else may write to that database
@@ -125,14 +123,15 @@ def restore(path: Path, name: str, *, say: Say = lambda _: None) -> Restored:
     with opened(path) as archive, snapshots.patient_client() as client:
         database: Database[Any] = client[name]
         check_database(database, archive)
-        proof = verifying.prove(path, archive)
+        proof = verifying.prove(path, archive, say)
         with claims.claimed(database, archive, path) as claim:
             restored = Restored.whole(name, proof, went_on=claim.block is not None)
             _begin(database, archive, claim)
-            _fill(database, archive, claim, say)
-            restored.media_files = _restore_media(archive.media())
+            _fill(database, archive, claim, proof.documents.total(), say)
+            media = _missing_media(archive.media(), say, archive.manifest.media_files or 0)
+            restored.media_files = _restore_media(media)
             if not claim.is_proven:
-                _check(database, proof)
+                _check(database, proof, say)
                 claim.prove()
             _make_indexes(database, archive, retentions=True)  # from now on, something may expire
             _empty_cache(name, restored)
@@ -190,14 +189,18 @@ def _plain(index: Any) -> dict[str, Any]:
     return {key: value for key, value in index.items() if key not in ("v", "ns")}
 
 
-def _fill(database: Database[Any], archive: Archive, claim: Claim, say: Say) -> None:
-    left = (one for one in archive.stored() if one.block >= (claim.block or 0))
+def _fill(database: Database[Any], archive: Archive, claim: Claim, total: int, say: Say) -> None:
+    first, done = claim.block or 0, 0
     again = True  # what comes first may be there in part, if the run before was interrupted
-    for block, stored in groupby(left, key=lambda one: one.block):
-        _insert(database, stored, again=again)
-        claim.advance(block + 1)
-        again = False
-        say(block + 1)
+    for number, group in groupby(archive.stored(), key=lambda one: one.block):
+        stored = list(group)
+        if number >= first:
+            _insert(database, stored, again=again)
+            claim.advance(number + 1)
+            again = False
+        for _ in stored:
+            done += 1
+            say("documents restored", done, total)
 
 
 def _insert(database: Database[Any], stored: Iterable[Stored], *, again: bool) -> None:
@@ -233,7 +236,7 @@ def _write(
     )
 
 
-def _check(database: Database[Any], proof: Proof) -> None:
+def _check(database: Database[Any], proof: Proof, say: Say) -> None:
     """Prove what was restored, as it is read again. Raises NotRestored."""
     raw = belongings.raw(database)
     counted: Counter[str] = Counter(
@@ -246,8 +249,12 @@ def _check(database: Database[Any], proof: Proof) -> None:
             "it, and restore into a database that nobody uses yet."
         )
     findings: list[Finding] = []
+    done = 0
     for project_id, found in belongings.everything(raw):
-        findings += examine(project_id, found).findings
+        seen = examine(project_id, found)
+        findings += seen.findings
+        done += seen.key is not None
+        say("projects checked", done, proof.projects)
     if findings != proof.findings:
         raise NotRestored("What was restored isn't what the archive holds: run doctor on it.")
 
@@ -268,7 +275,7 @@ def _empty_cache(name: str, restored: Restored) -> None:
 # --- One project
 
 
-def rehearse_project(path: Path, project_id: str, *, say: Say = lambda _: None) -> Restored:
+def rehearse_project(path: Path, project_id: str, *, say: Say = silent) -> Restored:
     """What `restore_project` would do, and raise: it is done, and taken back."""
     with _found(path, project_id, say) as found:
         missing = sum(1 for _ in _missing_media(found.media))
@@ -278,14 +285,16 @@ def rehearse_project(path: Path, project_id: str, *, say: Say = lambda _: None) 
         return restored
 
 
-def restore_project(path: Path, project_id: str, *, say: Say = lambda _: None) -> Restored:
+def restore_project(path: Path, project_id: str, *, say: Say = silent) -> Restored:
     """Restore one project into the database that is served, as one change.
 
     Raises Damaged, NotRestored if there is one with this id or none in the archive, HalfRestored,
     and what `history.change` raises.
     """
     with _found(path, project_id, say) as found:
-        files = _restore_media(found.media)  # before anything names them, as uploads do
+        files = _restore_media(
+            _missing_media(found.media)
+        )  # before anything names them, as uploads do
         restored = found.restored(media_files=files)
         project = history.change(lambda: _insert_project(project_id, found.spool))
         restored.notes += _notes(project)
@@ -416,10 +425,10 @@ def _insert_project(project_id: str, spool: IO[bytes]) -> Project:
 # --- Media
 
 
-def _restore_media(parts: Iterator[Part]) -> int:
+def _restore_media(missing: Iterable[tuple[str, Iterator[Part]]]) -> int:
     """Write media files that aren't there. Returns how many were restored."""
     restored = 0
-    for name, content in _missing_media(parts):
+    for name, content in missing:
         with Incoming("restored") as incoming:
             for part in content:
                 incoming.write(part.content)
@@ -429,9 +438,13 @@ def _restore_media(parts: Iterator[Part]) -> int:
     return restored
 
 
-def _missing_media(parts: Iterator[Part]) -> Iterator[tuple[str, Iterator[Part]]]:
+def _missing_media(
+    parts: Iterator[Part], say: Say = silent, total: int = 0
+) -> Iterator[tuple[str, Iterator[Part]]]:
     """The files that aren't there: where they belong, and their parts."""
-    for (key, file), content in groupby(parts, key=lambda part: (part.key, part.file)):
+    files = groupby(parts, key=lambda part: (part.key, part.file))
+    for done, ((key, file), content) in enumerate(files, 1):
         name = f"{storage.folder_of(key)}/{file}"
         if not storage.media().exists(name):
             yield name, content
+        say("media files restored", done, total)

@@ -14,8 +14,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from heapq import merge
@@ -32,6 +32,7 @@ from pymongo.errors import PyMongoError
 
 from media import storage
 from snipix import belongings, releases, snapshots, times
+from snipix.backups import Say, silent
 from snipix.backups.archive import FORMAT, LEFT_OUT, collections, is_media_name
 from snipix.backups.format import BLOCK_BYTES, HEAD, MEDIA, Writer
 from snipix.mongo import connection
@@ -45,8 +46,6 @@ _AT_ONCE = 100
 """Projects that are copied together at the moment."""
 _CLOCKS_DIFFER = timedelta(hours=1)
 """The most by which, for one thing that is said there, clocks of servers may differ."""
-
-Say = Callable[[int], None]
 
 
 class NotTaken(Exception):
@@ -95,8 +94,8 @@ def check(path: Path, needed: int) -> None:
         )
 
 
-def take(path: Path, *, with_media: bool, say: Say = lambda _: None) -> Taken:
-    """Write an archive of everything; `say` is told how many projects are copied.
+def take(path: Path, *, with_media: bool, say: Say = silent) -> Taken:
+    """Write an archive of everything; `say` is told how far that has come.
 
     Raises NotTaken, and leaves nothing behind then. Whoever is killed leaves a file that ends in
     `.part`; the next run replaces it.
@@ -183,14 +182,14 @@ class _Taking:
         )
 
     def _copy_all(self, stamps: TextIO) -> None:
-        done = 0
+        done, total = 0, self.database["projects"].estimated_document_count()
         for span, count in belongings.spans(self.database):
             for id, stamp in belongings.stamps(self.database, span):  # before what they speak of
                 stamps.write(json.dumps([id, stamp.hex()]) + "\n")
             self._copy(span)
             for _ in range(count):
                 done += 1
-                self.say(done)
+                self.say("projects copied", done, max(done, total))
 
     def _copy(self, condition: belongings.Condition, session: ClientSession | None = None) -> None:
         for one in belongings.read(self.database, condition, session=session):
@@ -212,7 +211,10 @@ class _Taking:
     def _settle_at(self, session: ClientSession, stamps: TextIO) -> dict[str, Any]:
         moment = times.write(times.now())
         changed = self._changed(session, stamps)
-        ids = iter(sorted(changed))  # some servers answer `$in` in its order, whatever the sort
+        done, ids = (
+            0,
+            iter(sorted(changed)),
+        )  # some servers answer `$in` in its order, whatever the sort
         while some := list(islice(ids, _AT_ONCE)):
             self.writer.flush()
             first = self.writer.number
@@ -221,6 +223,9 @@ class _Taking:
             self._copy({"$in": some}, session)
             self.writer.flush()
             self.renewed |= {id: (first, changed[id]) for id in some}
+            for _ in some:
+                done += 1
+                self.say("projects copied again", done, len(changed))
         self.writer.flush()
         others_from = self.writer.number
         for name in set(collections()) - belongings.kinds().keys():
@@ -236,12 +241,14 @@ class _Taking:
         current = belongings.stamps(self.database, belongings.EVERYTHING, session=session)
         before = self._before(stamps)
         found = merge(((id, 0, s) for id, s in before), ((id, 1, s) for id, s in current))
-        for id, group in groupby(found, key=itemgetter(0)):
+        total = self.database["projects"].estimated_document_count()
+        for done, (id, group) in enumerate(groupby(found, key=itemgetter(0)), 1):
             was, is_ = None, None
             for _, is_current, stamp in group:
                 was, is_ = (was, stamp) if is_current else (stamp, is_)
             if was != is_:
                 changed[id] = is_
+            self.say("projects compared", done, max(done, total))
         return changed
 
     def _before(self, stamps: TextIO) -> Iterator[tuple[str, bytes]]:
@@ -259,18 +266,22 @@ class _Taking:
         return [one["projectId"] for one in found]
 
     def _copy_media(self) -> tuple[int, int]:
-        files, total = 0, 0
-        for key, file in _media():
-            try:
-                with storage.media().open(f"{storage.folder_of(key)}/{file}") as content:
-                    parts = content.chunks(BLOCK_BYTES) if content.size else [b""]
-                    for number, part in enumerate(parts):
-                        self.writer.write(MEDIA, number, f"{key}/{file}", part)
-                        total += len(part)
-            except FileNotFoundError:  # its project was purged just now
-                continue
-            files += 1
-        return files, total
+        files, size, total = 0, 0, sum(1 for _ in _media())
+        for done, (key, file) in enumerate(_media(), 1):
+            with suppress(FileNotFoundError):  # its project was purged just now
+                size += self._copy_file(key, file)
+                files += 1
+            self.say("media files copied", done, max(done, total))
+        return files, size
+
+    def _copy_file(self, key: str, file: str) -> int:
+        size = 0
+        with storage.media().open(f"{storage.folder_of(key)}/{file}") as content:
+            parts = content.chunks(BLOCK_BYTES) if content.size else [b""]
+            for number, part in enumerate(parts):
+                self.writer.write(MEDIA, number, f"{key}/{file}", part)
+                size += len(part)
+        return size
 
 
 _TOO_MUCH = (

@@ -1,20 +1,19 @@
 """Proving an archive without restoring it: every byte, and every history in it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from projects.models import Project
 from snipix import belongings
+from snipix.backups import Say, silent
 from snipix.backups.archive import Archive, Stored, opened
 from snipix.backups.format import Damaged
 from snipix.belongings import Belonging
 from snipix.doctor.examination import examine
 from snipix.doctor.findings import Finding
-
-Say = Callable[[int], None]
 
 
 @dataclass
@@ -34,8 +33,8 @@ class Proof:
         return {**self.__dict__, "findings": [finding.as_json() for finding in self.findings]}
 
 
-def verify(path: Path, *, say: Say = lambda _: None) -> Proof:
-    """Prove an archive; `say` is told how many projects are done.
+def verify(path: Path, *, say: Say = silent) -> Proof:
+    """Prove an archive; `say` is told how far that has come.
 
     Raises Damaged, which names the first block that was changed, and OSError.
     """
@@ -43,7 +42,7 @@ def verify(path: Path, *, say: Say = lambda _: None) -> Proof:
         return prove(path, archive, say)
 
 
-def prove(path: Path, archive: Archive, say: Say = lambda _: None) -> Proof:
+def prove(path: Path, archive: Archive, say: Say = silent) -> Proof:
     """As `verify`, for an archive that is open."""
     proof = Proof(str(path), archive.manifest.moment)
     stored = _counted(archive.stored(), proof.documents)
@@ -52,13 +51,13 @@ def prove(path: Path, archive: Archive, say: Say = lambda _: None) -> Proof:
         proof.projects += seen.key is not None
         proof.versions += seen.versions
         proof.findings += seen.findings
-        say(proof.projects)
+        say("projects proven", proof.projects, archive.manifest.projects)
     projects = proof.documents[Project._meta.db_table]
     if projects != archive.manifest.projects:
         told = f"{projects} projects, and the manifest says {archive.manifest.projects}"
         raise Damaged(f"it holds {told}")
     if archive.manifest.media_files is not None:
-        proof.media_files = _prove_media(archive)
+        proof.media_files = _prove_media(archive, say)
     return proof
 
 
@@ -85,12 +84,14 @@ def _once(
         yield project_id, documents
 
 
-def _prove_media(archive: Archive) -> int:
+def _prove_media(archive: Archive, say: Say) -> int:
     """How many files there are: as many, and of as many bytes, as the manifest says, or Damaged."""
     files = size = 0
     for part in archive.media():
-        files += part.number == 0
         size += len(part.content)
+        if part.number == 0:
+            files += 1
+            say("media files proven", files, archive.manifest.media_files or 0)
     if (files, size) != (archive.manifest.media_files, archive.manifest.media_bytes):
         raise Damaged("it doesn't hold all media files that the manifest counts")
     return files

@@ -8,7 +8,6 @@ from django.core.management.base import CommandError, CommandParser
 
 from snipix import snapshots
 from snipix.backups import taking, verifying
-from snipix.backups.archive import opened
 from snipix.backups.format import Damaged
 from snipix.commands import FOUND, OperatorCommand, file_path
 
@@ -61,16 +60,11 @@ class Command(OperatorCommand):
         )
 
     def _take(self, options: Mapping[str, Any]) -> None:
-        with self.shown(total=snapshots.projects(), what="projects") as shown:
-            taken = taking.take(options["file"], with_media=options["media"], say=shown.at)
+        taken = taking.take(options["file"], with_media=options["media"], say=self.show)
         self.report(dataclasses.asdict(taken), options, _told)
 
     def _verify(self, options: Mapping[str, Any]) -> None:
-        with (
-            opened(options["file"]) as archive,
-            self.shown(total=archive.manifest.projects, what="projects") as shown,
-        ):
-            proof = verifying.prove(options["file"], archive, shown.at)
+        proof = verifying.verify(options["file"], say=self.show)
         self.report(proof.as_json(), options, _proven)
         if proof.findings:
             raise CommandError("The archive holds what was damaged already.", returncode=FOUND)

@@ -8,11 +8,10 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from snipix.backups import restoring
-from snipix.backups.archive import opened
 from snipix.backups.claims import NotRestored
 from snipix.backups.format import Damaged
 from snipix.checks import is_database_name
-from snipix.commands import FOUND, OperatorCommand, Progress
+from snipix.commands import FOUND, OperatorCommand
 from snipix.mongo import connection
 
 
@@ -53,17 +52,12 @@ class Command(OperatorCommand):
             raise CommandError("Run doctor: what was backed up was damaged.", returncode=FOUND)
 
     def _restore(self, options: Mapping[str, Any]) -> restoring.Restored:
-        with opened(options["file"]) as archive:
-            blocks, projects = archive.manifest.blocks, archive.manifest.projects
-        proven = Progress(self.stderr, total=projects, what="projects proven")
-        file, project_id, is_rehearsal = options["file"], options["project"], options["dry_run"]
-        if project_id:
-            work = restoring.rehearse_project if is_rehearsal else restoring.restore_project
-            return work(file, project_id, say=proven.at)
-        if is_rehearsal:
-            return restoring.rehearse(file, options["database"], say=proven.at)
-        shown = Progress(self.stderr, total=blocks, what="blocks")
-        return restoring.restore(file, options["database"], say=shown.at)
+        file, is_rehearsal = options["file"], options["dry_run"]
+        if options["project"]:
+            one = restoring.rehearse_project if is_rehearsal else restoring.restore_project
+            return one(file, options["project"], say=self.show)
+        all_of_it = restoring.rehearse if is_rehearsal else restoring.restore
+        return all_of_it(file, options["database"], say=self.show)
 
 
 def _told(restored: Mapping[str, Any]) -> Iterable[str]:
