@@ -1,7 +1,8 @@
 """Backups: one archive of everything, of one moment, made while the server runs.
 
-`format` is the archive's form, `taking` makes one, `archive` reads and proves one, and `restoring`
-brings back what is in it. `docs/operations.md` says why what is in it is of one moment.
+`format` is the archive's form, `taking` makes one, and `archive` reads and proves one. `restoring`
+brings back all that is in it, `one_project` a part. `docs/operations.md` says why what is in it is
+of one moment.
 """
 
 from collections.abc import Callable

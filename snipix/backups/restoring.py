@@ -1,22 +1,18 @@
-"""Bringing back what is in an archive: all of it into an empty database, or one project.
+"""Bringing back all that is in an archive, into an empty database.
 
-The archive is proven first, whole. All of it is inserted block by block, and a marker in the
-database (`claims`) says how far that has come, so that the next run goes on there. One project is
-one change: all of it is there, or nothing.
+The archive is proven first, whole. Then it is inserted block by block, and a marker in the database
+(`claims`) says how far that has come, so that the next run goes on there.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from bson import ObjectId
 from bson.raw_bson import RawBSONDocument
 from django.conf import settings
 from pymongo import InsertOne, ReplaceOne
@@ -27,19 +23,14 @@ from redis.exceptions import RedisError
 
 from media import storage
 from media.incoming import Incoming
-from projects.models import Project
-from snipix import audit, belongings, cache, history, releases, resilience, snapshots, times
-from snipix.accounts import SYSTEM
+from snipix import belongings, snapshots
 from snipix.backups import Say, claims, silent, verifying
 from snipix.backups.archive import Archive, Part, Stored, opened
 from snipix.backups.claims import MARKER, Claim, NotRestored
-from snipix.backups.format import pack_document, unpack_documents
 from snipix.backups.verifying import Proof
 from snipix.cache import stats
 from snipix.doctor.examination import examine
 from snipix.doctor.findings import Finding
-from snipix.documents import Document
-from snipix.idempotency import KeptAnswer
 from snipix.mongo import connection
 
 _MADE_BY_MIGRATE = {"django_migrations", "django_content_type", "auth_permission"}
@@ -77,9 +68,6 @@ class Restored:
         return {**self.__dict__, "findings": [finding.as_json() for finding in self.findings]}
 
 
-# --- All of it
-
-
 def check_database(database: Database[Any], archive: Archive) -> bool:
     """Whether an interrupted run can be continued. Raises NotRestored unless that, or empty."""
     goes_on = claims.check(database, archive)
@@ -109,7 +97,7 @@ def rehearse(path: Path, name: str, *, say: Say = silent) -> Restored:
     with opened(path) as archive, snapshots.patient_client() as client:
         goes_on = check_database(client[name], archive)
         restored = Restored.whole(name, verifying.prove(path, archive, say), went_on=goes_on)
-        restored.media_files = sum(1 for _ in _missing_media(archive.media()))
+        restored.media_files = sum(1 for _ in missing_media(archive.media()))
         return restored
 
 
@@ -128,8 +116,8 @@ def restore(path: Path, name: str, *, say: Say = silent) -> Restored:
             restored = Restored.whole(name, proof, went_on=claim.block is not None)
             _begin(database, archive, claim)
             _fill(database, archive, claim, proof.documents.total(), say)
-            media = _missing_media(archive.media(), say, archive.manifest.media_files or 0)
-            restored.media_files = _restore_media(media)
+            media = missing_media(archive.media(), say, archive.manifest.media_files or 0)
+            restored.media_files = restore_media(media)
             if not claim.is_proven:
                 _check(database, proof, say)
                 claim.prove()
@@ -209,7 +197,7 @@ def _insert(database: Database[Any], stored: Iterable[Stored], *, again: bool) -
         by_collection.setdefault(one.belonging.collection, []).append(one.belonging.document)
     for name, documents in by_collection.items():
         try:
-            _write(database[name], documents, again=again)
+            write(database[name], documents, again=again)
         except BulkWriteError as error:
             if not (refused := error.details["writeErrors"]):
                 raise
@@ -219,7 +207,7 @@ def _insert(database: Database[Any], stored: Iterable[Stored], *, again: bool) -
             ) from error
 
 
-def _write(
+def write(
     collection: Collection[Any],
     documents: list[RawBSONDocument],
     *,
@@ -272,160 +260,10 @@ def _empty_cache(name: str, restored: Restored) -> None:
         )
 
 
-# --- One project
-
-
-def rehearse_project(path: Path, project_id: str, *, say: Say = silent) -> Restored:
-    """What `restore_project` would do, and raise: it is done, and taken back."""
-    with _found(path, project_id, say) as found:
-        missing = sum(1 for _ in _missing_media(found.media))
-        restored = found.restored(media_files=missing)
-        project = history.rehearse(lambda: _insert_project(project_id, found.spool))
-        restored.notes += _notes(project)
-        return restored
-
-
-def restore_project(path: Path, project_id: str, *, say: Say = silent) -> Restored:
-    """Restore one project into the database that is served, as one change.
-
-    Raises Damaged, NotRestored if there is one with this id or none in the archive, HalfRestored,
-    and what `history.change` raises.
-    """
-    with _found(path, project_id, say) as found:
-        files = _restore_media(
-            _missing_media(found.media)
-        )  # before anything names them, as uploads do
-        restored = found.restored(media_files=files)
-        project = history.change(lambda: _insert_project(project_id, found.spool))
-        restored.notes += _notes(project)
-    stored = belongings.read(belongings.raw(connection.database), {"$eq": project_id})
-    restored.findings = examine(project_id, stored).findings
-    return restored
-
-
-@dataclass
-class _Found:
-    """A project in an archive, which can be restored as far as one sees before it is."""
-
-    proof: Proof
-    project_id: str
-    documents: int
-    spool: IO[bytes]
-    media: Iterator[Part]
-
-    def restored(self, *, media_files: int) -> Restored:
-        return Restored(
-            connection.settings_dict["NAME"],
-            self.proof.moment,
-            projects=1,
-            documents=self.documents,
-            media_files=media_files,
-            findings=[one for one in self.proof.findings if one.project_id == self.project_id],
-        )
-
-
-@contextmanager
-def _found(path: Path, project_id: str, say: Say) -> Iterator[_Found]:
-    """Look for a project. Raises Damaged, NotRestored and HalfRestored."""
-    releases.refuse_half_restored()
-    with opened(path) as archive, tempfile.SpooledTemporaryFile(_IN_MEMORY) as spool:
-        check_project(project_id)
-        proof = verifying.prove(path, archive, say)
-        _refuse_misshapen(proof, project_id)
-        key, documents = _spool(archive, project_id, spool)
-        own = (part for part in archive.media() if part.key == str(key))
-        yield _Found(proof, project_id, documents, spool, own)
-
-
-def _notes(project: Project) -> Iterator[str]:
-    if project.purge_after:
-        yield (
-            "It is in the trash, as it was then: restore it from there before it is purged, which "
-            f"is due from {times.write(project.purge_after)} on."
-        )
-
-
-def check_project(project_id: str) -> None:
-    """Raise NotRestored if anything but what a purge leaves belongs to a project of this id."""
-    for name, model in belongings.kinds().items():
-        if (
-            model not in (audit.AuditEntry, KeptAnswer)
-            and model._default_manager.filter(project_id=project_id).exists()
-        ):
-            raise NotRestored(
-                f"There is something of a project {project_id!r} already (in {name}), and nothing "
-                "is overwritten. Restore the archive into another database with --database, and "
-                "look there."
-            )
-
-
-def _refuse_misshapen(proof: Proof, project_id: str) -> None:
-    """Raise NotRestored for documents that what is served couldn't read."""
-    for finding in proof.findings:
-        if finding.code == "misshapen" and finding.project_id == project_id:
-            raise NotRestored(
-                f"Project {project_id!r} can't be served as it is ({finding.where}: "
-                f"{finding.what}). Restore the archive into another database with --database, and "
-                "look there."
-            )
-
-
-def _spool(archive: Archive, project_id: str, spool: IO[bytes]) -> tuple[ObjectId, int]:
-    """Write what belongs to a project where it is quickly read again.
-
-    Returns its ObjectId, and how many documents that are. Raises NotRestored if there is no such
-    project, or none that can be served.
-    """
-    names = list(belongings.kinds())
-    key: ObjectId | None = None
-    documents = 0
-    for (_, name, document), _ in archive.stored():
-        if document.get("projectId") == project_id and name in names:
-            _refuse(project_id, name, document)
-            spool.write(pack_document(names.index(name), bytes(document.raw)))
-            key = document["_id"] if name == Project._meta.db_table else key
-            documents += 1
-    if key is None:
-        raise NotRestored(f"There is no project {project_id!r} in the archive.")
-    return key, documents
-
-
-def _refuse(project_id: str, name: str, document: RawBSONDocument) -> None:
-    """Raise NotRestored for what would vanish again, or keep all else from being served."""
-    if document.get("purgingAt"):
-        raise NotRestored(
-            f"Project {project_id!r} was just being purged, and is in the archive in part."
-        )
-    model = belongings.kinds()[name]
-    if issubclass(model, Document) and document["schemaVersion"] > model.current_schema():
-        raise NotRestored(
-            f"Project {project_id!r} was saved by a newer release of Snipix: with it, this release "
-            "wouldn't serve the database any more. Use that one."
-        )
-
-
-def _insert_project(project_id: str, spool: IO[bytes]) -> Project:
-    check_project(project_id)
-    names = list(belongings.kinds())
-    spool.seek(0)
-    for number, group in groupby(unpack_documents(spool), key=lambda pair: pair[0]):
-        documents = (RawBSONDocument(document) for _, document in group)
-        # Audit entries stay when a project is purged, and may be there.
-        again = names[number] == audit.AuditEntry._meta.db_table
-        collection = connection.get_collection(names[number])
-        while some := list(islice(documents, _AT_ONCE)):
-            _write(collection, some, again=again, session=connection.session)
-    project = Project.everything.get(project_id=project_id)
-    cache.current.also(*project.records)
-    project.hold()  # it isn't what it was before it went, for a backup that has seen that
-    audit.record(resilience.record_id(), project, "restore backup", SYSTEM, from_version=0)
-    return project
-
-
 # --- Media
 
 
-def _restore_media(missing: Iterable[tuple[str, Iterator[Part]]]) -> int:
+def restore_media(missing: Iterable[tuple[str, Iterator[Part]]]) -> int:
     """Write media files that aren't there. Returns how many were restored."""
     restored = 0
     for name, content in missing:
@@ -438,7 +276,7 @@ def _restore_media(missing: Iterable[tuple[str, Iterator[Part]]]) -> int:
     return restored
 
 
-def _missing_media(
+def missing_media(
     parts: Iterator[Part], say: Say = silent, total: int = 0
 ) -> Iterator[tuple[str, Iterator[Part]]]:
     """The files that aren't there: where they belong, and their parts."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError
-from django.db import connections
 from pymongo.errors import AutoReconnect
 
 from snipix.backups import claims, restoring
@@ -16,6 +15,7 @@ from snipix.doctor import checkup
 from snipix.mongo import connection
 from tests.backups.test_backup import backup, stored
 from tests.backups.test_restore import inside, restore
+from tests.together import at_once
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def marker(name: str) -> Any:
 
 def begin(archive: Path, other: str, monkeypatch: pytest.MonkeyPatch, *, is_killed: bool) -> None:
     """A run that ends within its second block, and can or can't say so."""
-    write, count = restoring._write, iter(range(10_000))
+    write, count = restoring.write, iter(range(10_000))
 
     def broken(*arguments: Any, **options: Any) -> None:
         if next(count) == 6:
@@ -39,7 +39,7 @@ def begin(archive: Path, other: str, monkeypatch: pytest.MonkeyPatch, *, is_kill
         write(*arguments, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(restoring, "_write", broken)
+        patched.setattr(restoring, "write", broken)
         if is_killed:
             patched.setattr(claims.Claim, "release", lambda claim: claim._is_over.set())
         with pytest.raises(CommandError, match="run it again"):
@@ -50,7 +50,7 @@ def test_of_two_runs_at_the_same_time_one_restores(
     archive: Path, other: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both have found the database empty."""
-    before, told = stored(), []
+    before = stored()
     check, both = restoring.check_database, threading.Barrier(2)
 
     def checked(*arguments: Any) -> None:
@@ -59,20 +59,13 @@ def test_of_two_runs_at_the_same_time_one_restores(
 
     monkeypatch.setattr(restoring, "check_database", checked)
 
-    def run() -> None:
+    def run(_: int) -> str:
         try:
-            told.append(restoring.restore(archive, other).database)
+            return restoring.restore(archive, other).database
         except NotRestored as error:
-            told.append(str(error))
-        finally:
-            connections.close_all()
+            return str(error)
 
-    threads = [threading.Thread(target=run) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    (refused,) = [one for one in told if one != other]
+    (refused,) = [told for told in at_once(2, run) if told != other]
     assert "restores this archive" in refused or "isn't empty" in refused
     with inside(other):
         assert stored() == before
@@ -134,7 +127,7 @@ def test_one_that_lives_says_so(archive: Path, other: str, monkeypatch: pytest.M
 def test_one_whose_place_was_taken_writes_nothing_more(
     archive: Path, other: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, count = restoring._write, iter(range(10_000))
+    write, count = restoring.write, iter(range(10_000))
 
     def overtaken(*arguments: Any, **options: Any) -> None:
         if next(count) == 6:
@@ -142,7 +135,7 @@ def test_one_whose_place_was_taken_writes_nothing_more(
         write(*arguments, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(restoring, "_write", overtaken)
+        patched.setattr(restoring, "write", overtaken)
         with pytest.raises(CommandError, match="Another run goes on with this one"):
             restore(archive, "--database", other)
     assert next(count) < 10, "it ended with that block"

@@ -8,7 +8,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from snipix.mongo import connection
-from tests.backups.test_restore import archive, other, purge
+from tests.backups.test_one_project import purge
+from tests.backups.test_restore import archive, other
 
 __all__ = ["archive", "other"]
 

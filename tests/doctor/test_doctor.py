@@ -1,6 +1,6 @@
 """`manage.py doctor`: damage of every kind is found and named, and what can be mended is."""
 
-import threading
+import itertools
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connections
 
 from projects.models import Project
 from snipix import history, mongo, schemas, times
@@ -27,6 +26,7 @@ from tests.doctor.damage import (
     spoil_readers,
     spoil_summary,
 )
+from tests.together import meanwhile
 
 
 def test_what_is_healthy_is_told_so(films: list[str]) -> None:
@@ -150,38 +150,30 @@ def test_people_are_told_what_to_do(films: list[str], settings: Any) -> None:
 
 def test_nothing_is_found_beside_people_who_save(films: list[str]) -> None:
     """Every kind of change, all the time; each run of the doctor is clean."""
-    is_over = threading.Event()
-    saves: list[int] = []
-    threads = [
-        threading.Thread(target=_save_all_the_time, args=(number, is_over, saves))
-        for number in range(3)
-    ]
-    for thread in threads:
-        thread.start()
-    try:
+    with (
+        meanwhile(saving(0)) as long,
+        meanwhile(saving(1)) as short,
+        meanwhile(saving(2)) as spoken,
+    ):
         for _ in range(4):
             assert doctor()["findings"] == []
-    finally:
-        is_over.set()
-        for thread in threads:
-            thread.join()
-    assert len(saves) > 10, "people saved meanwhile"
+    assert len(long + short + spoken) > 10, "people saved meanwhile"
     assert doctor("--fix")["mended"] == []
 
 
-def _save_all_the_time(number: int, is_over: threading.Event, saves: list[int]) -> None:
-    api, seed = Api(), 100 * number
-    try:
-        while not is_over.is_set():
-            seed += 1
-            save(api, f"film-{number}", seed, clips=200 if number == 0 else 30)
-            if number == 2:
-                path = "/projects/film-2/transcription/"
-                api("DELETE" if seed % 2 else "POST", path if seed % 2 else f"{path}restore/")
-            if number == 1:
-                id = api.create("New", id=f"new-{seed}")["id"]
-                api("DELETE", f"/projects/{id}/")
-                Project.everything.get(project_id=id).purge()
-            saves.append(seed)
-    finally:
-        connections.close_all()
+def saving(number: int) -> Callable[[], None]:
+    """One more change of a film, and of what else there is."""
+    api, seeds = Api(), itertools.count(100 * number)
+
+    def save_one() -> None:
+        seed = next(seeds)
+        save(api, f"film-{number}", seed, clips=200 if number == 0 else 30)
+        if number == 2:
+            path = "/projects/film-2/transcription/"
+            api("POST" if seed % 2 else "DELETE", f"{path}restore/" if seed % 2 else path)
+        if number == 1:
+            id = api.create("New", id=f"new-{seed}")["id"]
+            api("DELETE", f"/projects/{id}/")
+            Project.everything.get(project_id=id).purge()
+
+    return save_one

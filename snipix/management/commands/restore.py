@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from snipix.backups import restoring
+from snipix.backups import one_project, restoring
 from snipix.backups.claims import NotRestored
 from snipix.backups.format import Damaged
 from snipix.checks import is_database_name
@@ -54,7 +54,7 @@ class Command(OperatorCommand):
     def _restore(self, options: Mapping[str, Any]) -> restoring.Restored:
         file, is_rehearsal = options["file"], options["dry_run"]
         if options["project"]:
-            one = restoring.rehearse_project if is_rehearsal else restoring.restore_project
+            one = one_project.rehearse if is_rehearsal else one_project.restore
             return one(file, options["project"], say=self.show)
         all_of_it = restoring.rehearse if is_rehearsal else restoring.restore
         return all_of_it(file, options["database"], say=self.show)
