@@ -121,8 +121,14 @@ class Project(Document):
             [("readers", ASCENDING), ("deletedAt", DESCENDING), ("_id", DESCENDING)],
             partialFilterExpression={"isDeleted": True},
         ),
-        IndexModel([("deletedAt", ASCENDING)], partialFilterExpression={"isDeleted": True}),
-        IndexModel([("purgingAt", ASCENDING)], partialFilterExpression={"isDeleted": True}),
+        IndexModel(
+            [("deletedAt", ASCENDING), ("_id", ASCENDING)],
+            partialFilterExpression={"isDeleted": True},
+        ),
+        IndexModel(
+            [("purgingAt", ASCENDING), ("_id", ASCENDING)],
+            partialFilterExpression={"isDeleted": True},
+        ),
         IndexModel([("updatedAt", DESCENDING), ("_id", DESCENDING)]),
     )
 

@@ -30,7 +30,7 @@ from snipix.mongo import connection, one
 
 BATCH = 500
 """Documents that go in one change: MongoDB allows a transaction a minute."""
-_AT_ONCE = 100
+_AT_ONCE = 1_000
 """Projects that are looked up together."""
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
@@ -158,24 +158,24 @@ def _expired(until: datetime) -> dict[str, Any]:
 def _matching(match: dict[str, Any], order: str) -> Iterator[Project]:
     """The projects that match, the earliest first: keys alone, since each is read again.
 
-    Moment by moment, and those of one moment by their keys: so it ends whatever stays, and what
-    stays needn't be remembered.
+    It goes on behind the last one, whatever became of that: so it ends, whatever stays.
     """
-    later = match[order]
-    while first := _some({**match, order: later}, order, 1):
-        at = first[0][order]
-        among: dict[str, Any] = {}
-        while found := _some({**match, order: at, **among}, "_id", _AT_ONCE):
-            for each in found:
-                yield Project(id=each["_id"], project_id=each["projectId"])
-            among = {"_id": {"$gt": found[-1]["_id"]}}
-        later = {**match[order], "$gt": at}
+    behind: dict[str, Any] = {}
+    while found := _some({**match, **behind}, order):
+        for each in found:
+            yield Project(id=each["_id"], project_id=each["projectId"])
+        at, key = found[-1][order], found[-1]["_id"]
+        behind = {
+            order: {**match[order], "$gte": at},
+            "$or": [{order: {"$gt": at}}, {"_id": {"$gt": key}}],
+        }
 
 
 @wrap_database_errors
-def _some(match: dict[str, Any], order: str, limit: int) -> list[dict[str, Any]]:
+def _some(match: dict[str, Any], order: str) -> list[dict[str, Any]]:
     names = {"projectId": 1, "deletedAt": 1, "purgingAt": 1}
-    return list(_projects().find(match, names).sort(order, ASCENDING).limit(limit))
+    by = [(order, ASCENDING), ("_id", ASCENDING)]
+    return list(_projects().find(match, names).sort(by).limit(_AT_ONCE))
 
 
 def _projects() -> Any:
