@@ -14,7 +14,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
@@ -123,10 +123,14 @@ def is_settled(*names: str) -> bool:
 
 def _is_old(name: str) -> bool:
     try:
-        changed_at = times.aware(media().get_modified_time(name))
+        return times.now() - stored_at(name) > SETTLED
     except FileNotFoundError:
         return False
-    return times.now() - changed_at > SETTLED
+
+
+def stored_at(name: str) -> datetime:
+    """When a file was stored. Raises FileNotFoundError."""
+    return times.aware(media().get_modified_time(name))
 
 
 def remove(*names: str) -> None:

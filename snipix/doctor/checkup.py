@@ -24,7 +24,7 @@ from snipix.belongings import Belonging
 from snipix.checks import TAG
 from snipix.doctor.examination import Seen, examine
 from snipix.doctor.findings import Finding
-from snipix.mongo import connection
+from snipix.mongo import connection, one
 
 FREE_TIER_BYTES = 512 << 20
 """What Atlas's free tier holds: data and indexes."""
@@ -55,16 +55,16 @@ class Sizes:
     def count(self, found: Iterable[Belonging], since: datetime) -> Iterator[Belonging]:
         """Count what passes by."""
         oldest = ObjectId.from_datetime(since)
-        for one in found:
-            size = len(one.document.raw)
-            self.collections[one.collection] += size
-            id = one.document["_id"]
+        for stored in found:
+            size = len(stored.document.raw)
+            self.collections[stored.collection] += size
+            id = stored.document["_id"]
             if isinstance(id, ObjectId) and id > oldest:
                 self.week_bytes += size
             if len(self.largest) < _LARGEST or size > self.largest[-1][0]:
-                entry = (size, one.collection, one.project_id)
+                entry = (size, stored.collection, stored.project_id)
                 self.largest = nlargest(_LARGEST, [*self.largest, entry])
-            yield one
+            yield stored
 
 
 @dataclass
@@ -186,10 +186,20 @@ def _media(project_id: str, seen: Seen) -> Iterator[Finding]:
     for file in sorted(seen.files - there):
         if Project.everything.filter(pk=seen.key).exists():
             yield Finding("media-missing", f"{folder}/{file}", "isn't there", project_id)
-    for file in sorted(there - seen.files):
-        if storage.is_settled(f"{folder}/{file}"):
+    for name in (f"{folder}/{file}" for file in sorted(there - seen.files)):
+        if storage.is_settled(name):
+            code = "media-newer" if _is_newer(name, seen.key) else "media-left"
             what = "no version of the project names it"
-            yield Finding("media-left", f"{folder}/{file}", what, project_id, "project", seen.key)
+            yield Finding(code, name, what, project_id, "project", seen.key)
+
+
+def _is_newer(file: str, key: ObjectId) -> bool:
+    """Whether a file was stored after the last change of its project that is known here.
+
+    An upload that broke off leaves such a file, but so does a restore of an older backup.
+    """
+    project = one(Project.everything.filter(pk=key).only("updated_at"))
+    return project is not None and storage.stored_at(file) > project.updated_at
 
 
 def orphaned_media() -> Iterator[Finding]:

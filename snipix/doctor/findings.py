@@ -50,6 +50,11 @@ CODES: dict[str, Code] = {
         "error", "A version of the project has this file. Bring it back from a backup of the media."
     ),
     "media-left": Code("note", f"{_FIX}files that no version names are removed.", True),
+    "media-newer": Code(
+        "warning",
+        "It was stored after the project's last change that is here. If the database was restored "
+        "from an older backup, an upload since then is in it. If nobody needs it, remove it.",
+    ),
     "media-orphaned": Code("note", f"{_FIX}media of projects that were purged are removed.", True),
     "media-unknown": Code(
         "warning",

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,13 @@ def leave_media(media: Path) -> None:
     os.utime(left, (OLD, OLD))
 
 
+def leave_newer_media(media: Path) -> None:
+    """As a restore of a backup does that is older than the last upload."""
+    leave_media(media)
+    last_week = datetime.now(UTC) - timedelta(days=7)
+    collection("projects").update_many({}, {"$set": {"updatedAt": last_week}})
+
+
 def leave_folder(media: Path) -> None:
     key = ObjectId()
     collection("audit_entries").insert_one({"documentId": key, "action": "purge"})
@@ -212,6 +219,7 @@ DAMAGE: list[tuple[Callable[[Path], None], list[str], str, bool]] = [
     (leave_draft, ["orphan"], "drafts of project a", False),
     (remove_media, ["media-missing"], ".mp4", False),
     (leave_media, ["media-left"], "left.mp4", True),
+    (leave_newer_media, ["media-newer"], "left.mp4", False),
     (leave_folder, ["media-orphaned"], "1 files of purged projects", True),
     (leave_unknown_folder, ["media-unknown"], "1 files of unknown projects", False),
 ]
