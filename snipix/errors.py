@@ -231,28 +231,33 @@ def as_snipix_error(exc: Exception) -> SnipixError | None:
                 headers["WWW-Authenticate"] = exc.auth_header  # type: ignore[attr-defined]
             return _from_status(exc.status_code, str(exc.detail), headers)
         case DatabaseError() | PyMongoError():
-            # Not the error itself: the driver's texts hold documents.
-            cause = exc.__cause__ or exc
-            details = getattr(cause, "details", None) or {}
-            logger.error(
-                "database operation failed: %s, code %s %s",
-                type(cause).__name__,
-                getattr(cause, "code", None),
-                details.get("codeName", ""),
-            )
-            if is_misfit(exc):  # a mistake of ours, which no repeat mends
-                return _from_status(500, "The database refused this change. It was logged.", {})
-            if is_refusal(exc):
-                return DatabaseRefused(
-                    "The database refused to do this, so it wasn't done; everything saved before "
-                    "is safe. It was logged for the operators of this server, who have to see to "
-                    "it: try again later."
-                )
-            return DatabaseUnavailable(
-                "The database can't be reached at the moment. Everything saved before is safe; "
-                "try again in a few seconds."
-            )
+            return _from_database(exc)
     return None
+
+
+def _from_database(exc: DatabaseError | PyMongoError) -> SnipixError:
+    """What to tell of an error that the database, or the way to it, has raised; it is logged."""
+    # Not the error itself: the driver's texts hold documents.
+    cause = exc.__cause__ or exc
+    details = getattr(cause, "details", None) or {}
+    logger.error(
+        "database operation failed: %s, code %s %s",
+        type(cause).__name__,
+        getattr(cause, "code", None),
+        details.get("codeName", ""),
+    )
+    if is_misfit(exc):  # a mistake of ours, which no repeat mends
+        return _from_status(500, "The database refused this change. It was logged.", {})
+    if is_refusal(exc):
+        return DatabaseRefused(
+            "The database refused to do this, so it wasn't done; everything saved before "
+            "is safe. It was logged for the operators of this server, who have to see to "
+            "it: try again later."
+        )
+    return DatabaseUnavailable(
+        "The database can't be reached at the moment. Everything saved before is safe; "
+        "try again in a few seconds."
+    )
 
 
 def problem(error: SnipixError, request: HttpRequest) -> dict[str, Any]:
