@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from pymongo import MongoClient
 
 from projects.models import Project
 from snipix import history, indexes, seeding
+from snipix.backups import claims
 from snipix.cache import stats
 from snipix.commands import FOUND
 from snipix.doctor.checkup import check_up
@@ -61,10 +62,9 @@ def make_projects(folder: Path) -> None:
 
 def make_trash(folder: Path) -> None:
     make_projects(folder)
-    connection.get_collection("projects").update_many(
-        {},
-        {"$set": {"isDeleted": True, "deletedAt": datetime(2020, 1, 1, tzinfo=UTC), "readers": []}},
-    )
+    Project.objects.all().delete()
+    deleted_at = {"$set": {"deletedAt": datetime(2020, 1, 1, tzinfo=UTC)}}
+    connection.get_collection("projects").update_many({}, deleted_at)
 
 
 def make_media_of_nobody(folder: Path) -> None:
@@ -165,9 +165,12 @@ CASES = [
     Case("migrate_documents", make_old_states, proven, "projects"),
     Case("ensure_indexes", drop_indexes, drifting, "indexes"),
     Case("doctor --fix", spoil_summaries, healthy, "projects mended"),
-    Case("backup {folder}/new.snipix", make_projects, backed_up, "projects"),
+    Case("backup {folder}/new.snipix", make_projects, backed_up, "projects copied"),
     Case(
-        f"restore {{folder}}/archive.snipix --database {ELSEWHERE}", take_backup, restored, "blocks"
+        f"restore {{folder}}/archive.snipix --database {ELSEWHERE}",
+        take_backup,
+        restored,
+        "documents restored",
     ),
     Case("cache warm --limit 60", make_projects, warm, "projects"),
 ]
@@ -176,8 +179,11 @@ EXPECTED: dict[str, Any] = {}
 
 
 @pytest.fixture(autouse=True)
-def folder(db: None, settings: Any, tmp_path: Path) -> Iterator[Path]:
+def folder(
+    db: None, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     settings.MEDIA_ROOT = str(tmp_path / "media")
+    monkeypatch.setattr(claims, "EXPIRES", timedelta())  # a restore that was killed is silent
     yield tmp_path
     list(indexes.ensure())
 
