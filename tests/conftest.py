@@ -27,6 +27,12 @@ SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 KEPT = {"django_migrations", "django_content_type", "auth_permission"}
 
 
+def empty_database() -> None:
+    """Delete all documents but those that migrations make."""
+    for name in set(connection.database.list_collection_names()) - KEPT:
+        connection.database[name].delete_many({})
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     """Besides what migrations make: the declared indexes, which are part of what is promised."""
@@ -39,9 +45,7 @@ def db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """The database, empty again afterwards. (Transactions can't be rolled back around a test.)"""
     with django_db_blocker.unblock():
         yield
-        for name in connection.database.list_collection_names():
-            if name not in KEPT:
-                connection.database[name].delete_many({})
+        empty_database()
         # Nobody but a test changes documents behind the cache's back.
         if settings.REDIS_URL and cache.server.state == "ok":
             stats.clear()

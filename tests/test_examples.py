@@ -9,7 +9,7 @@ from django.core.management import get_commands, load_command_class
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted(path for path in (ROOT / "deploy").rglob("*") if path.is_file())
-STARTED = re.compile(r"manage\.py ([^\"'&\n]+)")
+STARTED = re.compile(r"manage\.py ([^\"'&;\n]+)")
 
 
 def started(path: Path) -> list[list[str]]:

@@ -30,7 +30,7 @@ from snipix.commands import FOUND
 from snipix.doctor.checkup import check_up
 from snipix.local import processes
 from snipix.mongo import connection
-from tests.conftest import KEPT
+from tests.conftest import empty_database
 
 PROJECTS = 15
 FOLDERS = 600
@@ -238,9 +238,7 @@ def kill(case: Case, folder: Path, number: signal.Signals) -> None:
 
 
 def empty(folder: Path) -> None:
-    for name in connection.database.list_collection_names():
-        if name not in KEPT:
-            connection.database[name].delete_many({})
+    empty_database()
     shutil.rmtree(folder / "media", ignore_errors=True)
     if settings.REDIS_URL:
         stats.clear()

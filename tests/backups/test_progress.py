@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 
 from snipix.mongo import connection
 from tests.backups.test_one_project import purge
-from tests.backups.test_restore import archive, other
+from tests.backups.test_restore import archive
 
 __all__ = ["archive", "other"]
 

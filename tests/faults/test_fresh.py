@@ -21,9 +21,8 @@ from pymongo import MongoClient
 
 from snipix.accounts import Token
 from snipix.demo.stage import Stage
-from snipix.mongo import connection
 from tests.cache.conftest import Redis
-from tests.conftest import KEPT
+from tests.conftest import empty_database
 from tests.faults.changers import Changer, Editor, Keeper
 from tests.faults.fates import SCENARIOS, Fates, Scenario
 from tests.faults.freshness import Verdict, judge
@@ -67,8 +66,7 @@ def people(stage: Stage, django_db_blocker) -> Iterator[list[Person]]:
         people = [Person(user.username, str(user.pk), Token.issue(user)) for user in users]
     yield people
     with django_db_blocker.unblock(), stage.inside():
-        for name in set(connection.database.list_collection_names()) - KEPT:
-            connection.database[name].delete_many({})
+        empty_database()
 
 
 @pytest.fixture

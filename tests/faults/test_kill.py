@@ -15,8 +15,7 @@ from snipix import states
 from snipix.demo.client import Client
 from snipix.demo.stage import Stage
 from snipix.local import processes
-from snipix.mongo import connection
-from tests.conftest import KEPT
+from tests.conftest import empty_database
 from tests.faults import web, witness
 from tests.faults.savers import Renamer, Saver
 from tests.faults.witness import Findings
@@ -177,6 +176,4 @@ class Round:
 
     def _forget(self) -> None:
         """Leave nothing that slows later rounds: the embedded server is no place for much data."""
-        for name in connection.database.list_collection_names():
-            if name not in KEPT:
-                connection.database[name].delete_many({})
+        empty_database()

@@ -17,7 +17,7 @@ from projects.models import Project
 from snipix import history, queries
 from snipix.accounts import SYSTEM
 from snipix.mongo import connection
-from tests.conftest import Api
+from tests.conftest import Api, empty_database
 from tests.media.conftest import files, upload
 from tests.together import meanwhile
 
@@ -103,8 +103,7 @@ def test_an_empty_database_costs_no_media(api: Api, project: str, media: Path) -
     upload(api, project)
     age(media)
     kept = files(media)
-    for name in connection.database.list_collection_names():
-        connection.database[name].delete_many({})
+    empty_database()
     with pytest.raises(CommandError, match=r"1 folders .*the wrong database.*--unknown") as refused:
         sweep()
     assert refused.value.returncode == 3

@@ -211,7 +211,9 @@ def test_what_its_validator_refuses_is_named_and_in_nobodys_way(
     by_hand("misfit", extra=1)
     monkeypatch.setattr(purging, "BATCH", 3)  # so that it is marked, which is a change of it
     validator = {"$jsonSchema": schemas.schema_of(Project)}
-    connection.database.command("collMod", "projects", validator=validator)
+    connection.database.command(
+        "collMod", "projects", validator=validator, validationLevel="strict"
+    )
     try:
         told = purge_and_leave(capsys)
     finally:
