@@ -11,7 +11,7 @@ from snipix.mongo import connection
 from tests.backups.test_one_project import purge
 from tests.backups.test_restore import archive
 
-__all__ = ["archive", "other"]
+__all__ = ["archive"]
 
 
 def shown(command: str, *arguments: str) -> list[str]:
