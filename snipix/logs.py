@@ -107,11 +107,15 @@ def formatter(line_format: str) -> ProcessorFormatter:
     )
 
 
+_NO_PAGES = ("django.security.", "pymongo.")
+
+
 def _add_origin(_: Any, method: str, event: EventDict) -> EventDict:
     record: LogRecord = event["_record"]
     level = record.levelname.lower()
-    if record.name.startswith("django.security."):
-        # A stranger's odd Host header deserves a line, not a page, and nobody's sleep.
+    if record.name.startswith(_NO_PAGES):
+        # A stranger's odd Host header, or a connection that the driver lost while nobody used it,
+        # deserves a line, not a page, and nobody's sleep.
         event.pop("exc_info", None)
         level = "warning"
     when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")

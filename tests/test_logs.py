@@ -26,7 +26,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import path
 from pymongo import MongoClient
-from pymongo.errors import DuplicateKeyError, OperationFailure
+from pymongo.errors import AutoReconnect, DuplicateKeyError, OperationFailure
 
 from projects.models import Project
 from snipix import health, logs, redaction
@@ -201,6 +201,16 @@ def test_an_odd_host_is_a_line_and_no_traceback(client: Client, lines: Lines) ->
 
     assert [line["level"] for line in lines()] == ["warning", "info"]
     assert not any("exception" in line for line in lines())
+
+
+def test_a_connection_that_the_driver_lost_unused_is_a_line_and_no_traceback(lines: Lines) -> None:
+    try:
+        raise AutoReconnect("connection closed")
+    except AutoReconnect:
+        logging.getLogger("pymongo.client").exception("background task encountered an error")
+
+    assert [line["level"] for line in lines()] == ["warning"]
+    assert "exception" not in lines()[0]
 
 
 @here

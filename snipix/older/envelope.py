@@ -41,7 +41,8 @@ from snipix import errors, openapi, times, wire
 
 TAG = "older paths"
 _ADDRESSES = re.compile(
-    r"/(?:(?:projects|timeline|transcriptions|media|health|performance|test)(?:/.*)?)?"
+    r"/(?:(?:projects|timeline|transcriptions|media|health|performance|test)(?:/.*)?)?",
+    re.DOTALL,
 )
 
 

@@ -340,3 +340,11 @@ def test_m16_the_history_is_light_and_has_pages(older: Older, film: str) -> None
     for query in ("limit=0", "limit=x", "limit=1001", "skip=-1", "skip=x"):
         details = refused(older("GET", f"/timeline/{film}/history?{query}"), 400)
         assert details["errors"][0]["path"] == query.partition("=")[0]
+
+
+def test_m1_whatever_comes_behind_their_beginning_is_answered_in_the_envelope(
+    older: Older,
+) -> None:
+    answer = older("GET", "/health/a%0Ab/")
+    assert answer.status_code == 404
+    assert answer.json()["success"] is False
