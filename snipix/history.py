@@ -126,9 +126,7 @@ def write(
     would change, nor its schema: then there is no new version. Must be called within `change`.
     Raises NotFound for what is being destroyed, and NewerSchema.
     """
-    if document.is_going:
-        raise errors.NotFound(f"This {document.kind} is being destroyed.")
-    document.refuse_newer(document.schema_version)
+    _refuse_change(document)
     previous = _current(document)
     new = None if state is None else pieces.split(document, state)
     content = new.content if new else previous
@@ -152,6 +150,13 @@ def write(
     revision.save(force_insert=True)
     audit.record(id, document, action, actor, from_version=before)
     return True
+
+
+def _refuse_change(document: Document) -> None:
+    """Raise NotFound for what is being destroyed, and NewerSchema."""
+    if document.is_going:
+        raise errors.NotFound(f"This {document.kind} is being destroyed.")
+    document.refuse_newer(document.schema_version)
 
 
 def _take_over(document: Document, new: pieces.Split | None, *, is_deleted: bool) -> None:

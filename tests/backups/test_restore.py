@@ -85,10 +85,8 @@ def test_what_the_doctor_has_set_aside_comes_back(
     assert kept["document"]["zoom"] == 9.0
 
 
-def test_what_is_only_restored_in_part_is_not_backed_up(
-    archive: Path, other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It would look like all there is."""
+def begin(archive: Path, other: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin a restore that ends before its first document."""
 
     def broken(*_: Any, **__: Any) -> None:
         raise AutoReconnect("gone")
@@ -97,6 +95,13 @@ def test_what_is_only_restored_in_part_is_not_backed_up(
         patched.setattr(restoring, "write", broken)
         with pytest.raises(CommandError):
             restore(archive, "--database", other)
+
+
+def test_what_is_only_restored_in_part_is_not_backed_up(
+    archive: Path, other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would look like all there is."""
+    begin(archive, other, monkeypatch)
     with inside(other), pytest.raises(CommandError, match="only a part"):
         backup(tmp_path / "a")
     assert not (tmp_path / "a").exists()
@@ -237,13 +242,7 @@ def test_an_interrupted_restore_goes_on(
 def test_another_archive_does_not_go_on_where_one_was_interrupted(
     archive: Path, other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: Any, **__: Any) -> None:
-        raise AutoReconnect("gone")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(restoring, "write", broken)
-        with pytest.raises(CommandError):
-            restore(archive, "--database", other)
+    begin(archive, other, monkeypatch)
     Api().create("New")
     backup(tmp_path / "second")
     with pytest.raises(CommandError, match="beginning of another archive"):

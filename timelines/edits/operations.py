@@ -33,7 +33,6 @@ from timelines.state import (
 )
 
 MAX_EDITS = 1_000
-
 _BOUNDS = {"minimum": -MAX_SECONDS, "maximum": MAX_SECONDS}
 By = Annotated[
     float | UnsetType,
