@@ -2,7 +2,8 @@
 
 The driver's own monitors ask the servers once a second, and know before any request does whether
 one of them takes writes. Without this, each request would wait for as long as an election may take
-(MONGODB_TIMEOUT), and hold one of a few threads.
+(MONGODB_TIMEOUT), and hold one of a few threads. The breaker looks whenever they have asked, so
+that it opens in time in a process that serves nobody just then.
 """
 
 import threading
@@ -16,6 +17,12 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS
 from django_mongodb_backend import base
 from pymongo.errors import ServerSelectionTimeoutError
+from pymongo.monitoring import (
+    ServerHeartbeatFailedEvent,
+    ServerHeartbeatListener,
+    ServerHeartbeatStartedEvent,
+    ServerHeartbeatSucceededEvent,
+)
 from pymongo.topology_description import TopologyDescription
 
 from snipix import metrics
@@ -24,16 +31,26 @@ GRACE_SECONDS = 2.0
 """For how long requests wait for a server before they are refused: an election is mostly over."""
 
 
-class Breaker:
-    """Since when MongoDB is away, as this process sees it."""
+class Breaker(ServerHeartbeatListener):
+    """Since when MongoDB is away, as this process's monitors see it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._since: float | None = None
 
-    def is_open(self, topology: TopologyDescription) -> bool:
+    def started(self, event: ServerHeartbeatStartedEvent) -> None:
+        """Nothing is known yet."""
+
+    def succeeded(self, event: ServerHeartbeatSucceededEvent) -> None:
+        self.is_open()
+
+    def failed(self, event: ServerHeartbeatFailedEvent) -> None:
+        self.is_open()
+
+    def is_open(self) -> bool:
         """Whether no server has taken writes for longer than is worth waiting."""
-        is_away = not topology.has_writable_server() and _were_asked(topology)
+        client = DatabaseWrapper._connection_pools.get(DEFAULT_DB_ALIAS)
+        is_away = client is not None and _is_away(client.topology_description)
         with self._lock:
             if not is_away:
                 self._since = None
@@ -44,10 +61,11 @@ class Breaker:
         return is_open
 
 
-def _were_asked(topology: TopologyDescription) -> bool:
-    """Whether every server was asked, and there was trouble: at first nothing is known."""
+def _is_away(topology: TopologyDescription) -> bool:
+    """Whether all servers were asked, and none takes writes: at first nothing is known."""
     servers = topology.server_descriptions().values()
-    return all(server.error is not None or server.is_server_type_known for server in servers)
+    were_asked = all(server.error is not None or server.is_server_type_known for server in servers)
+    return were_asked and not topology.has_writable_server()
 
 
 breaker = Breaker()
@@ -85,6 +103,10 @@ def patient() -> Iterator[None]:
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
+    def get_connection_params(self) -> dict[str, Any]:
+        params: dict[str, Any] = super().get_connection_params()
+        return {**params, "event_listeners": [*params["event_listeners"], breaker]}
+
     def get_collection(self, name: str, **kwargs: Any) -> Any:
         """A collection. Raises ServerSelectionTimeoutError while MongoDB is away, or TooLate."""
         refuse_if_away()
@@ -95,6 +117,5 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 def refuse_if_away() -> None:
     """Raise ServerSelectionTimeoutError while MongoDB is away. Asks nobody itself."""
-    client = DatabaseWrapper._connection_pools.get(DEFAULT_DB_ALIAS)
-    if client is not None and breaker.is_open(client.topology_description):
+    if breaker.is_open():
         raise ServerSelectionTimeoutError("MongoDB is away, and was asked just now")

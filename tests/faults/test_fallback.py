@@ -15,8 +15,8 @@ pytestmark = pytest.mark.skipif(not local.Redis.is_installed(), reason="there is
 FILM, OTHER = "/projects/film/", "/projects/other/"
 READS = (FILM, f"{FILM}timeline/", f"{FILM}transcription/", f"{FILM}timeline/versions/1/",
          f"{FILM}transcription/captions/?format=vtt", "/projects/")  # fmt: skip
-AT_ONCE = 0.5
-"""Seconds: far less than the driver waits for a server, and more than a busy machine needs."""
+AT_ONCE = 1.0
+"""Seconds: half of what anything takes that waits for MongoDB; a busy machine needs less."""
 
 
 @pytest.fixture
@@ -84,8 +84,9 @@ def test_what_is_cached_answers_while_mongodb_is_away(stage: Stage, client: Clie
         if method != "GET":
             assert "not saved" in reply.json["detail"]
 
-    status, seconds = probed(stage)
-    assert (status, seconds < AT_ONCE) == (503, True), f"a probe holds a thread for {seconds} s"
+    for _ in range(10):  # each over a connection of its own, so that both workers are asked
+        status, seconds = probed(stage)
+        assert (status, seconds < AT_ONCE) == (503, True), f"a probe holds a thread for {seconds} s"
 
     stage.start()
     wait_until_it_answers(client)
@@ -98,7 +99,7 @@ def test_what_is_cached_answers_while_mongodb_is_away(stage: Stage, client: Clie
 
 
 def wait_until_it_is_refused_at_once(client: Client) -> None:
-    """Both workers take a while to be sure."""
+    """Until the worker that serves this client is sure; the other is so at that time, unasked."""
     deadline, quick = time.monotonic() + 30, 0
     while quick < 12:
         reply, seconds = timed(client, "GET", OTHER)
