@@ -46,12 +46,17 @@ def warm(limit: int) -> Iterator[Progress]:
 
     Raises NotWarmed when the database or Redis is away, and the driver's errors.
     """
-    projects = Keyset("updatedAt").first(limit, Project, {"isDeleted": False}, without=_UNUSED)
+    projects = edited_last(limit)
     for done, project in enumerate(projects, 1):
         for path in _PATHS:
             for coding in _CODINGS:
                 _read(f"/api/v1/projects/{project.project_id}/{path}", project.user_id, coding)
         yield Progress(done, len(projects))
+
+
+def edited_last(limit: int) -> list[Project]:
+    """The projects to be read, those that were edited last first."""
+    return Keyset("updatedAt").first(limit, Project, {"isDeleted": False}, without=_UNUSED)
 
 
 def fills() -> Counter[str]:

@@ -30,7 +30,7 @@ _EXIT_CODES = {
     FAILED: "something went wrong: it is said on standard error",
     MISSPELT: "the command is misspelt",
 }
-_ONLY_LOOKING = ("dry_run", "check", "list", "print", "verify")
+ONLY_LOOKING = ("dry_run", "check", "list", "print", "verify")
 """Options with which nothing is changed."""
 _AUTHENTICATION_FAILED = (18, 8000)
 """MongoDB's code, and Atlas's."""
@@ -63,7 +63,7 @@ class OperatorCommand(BaseCommand):
 
     def changes(self, options: Mapping[str, Any]) -> bool:
         """Whether it changes anything, called like this."""
-        return not any(options.get(name) for name in _ONLY_LOOKING)
+        return not any(options.get(name) for name in ONLY_LOOKING)
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         told = {"epilog": self._epilog(self.example), "formatter_class": HelpFormatter}

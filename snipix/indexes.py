@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from django.apps import apps
-from django.db import models
+from django.db import DatabaseError, models
 from pymongo import IndexModel
-from pymongo.errors import OperationFailure
+from pymongo.errors import OperationFailure, PyMongoError
 
+from snipix.left import why
 from snipix.mongo import connection
 
 _NOT_OPTIONS = {"v", "key", "name", "ns", "background"}
@@ -31,8 +32,8 @@ class Drift(NamedTuple):
         return f"{self.collection}: {self.name} {self.detail}"
 
 
-class IndexesDiffer(Exception):
-    """Indexes of declared names that are built otherwise, and can't be changed in place."""
+class IndexesLeft(Exception):
+    """Indexes that aren't as they are declared, and can't be brought about like this; and why."""
 
 
 def declared() -> Iterator[tuple[type[models.Model], Sequence[IndexModel]]]:
@@ -55,18 +56,22 @@ def ensure(*, prune: bool = False) -> Iterator[Drift]:
     """Create what is missing, and change retentions that differ; yields what it has mended.
 
     Only with `prune` is anything removed: what isn't declared any more and, to be built anew at
-    once, what differs otherwise. Raises IndexesDiffer, after all else, where that would be needed.
+    once, what differs otherwise. Raises IndexesLeft, after all else, where that would be needed, or
+    where stored documents are in the way; and DatabaseError or PyMongoError if MongoDB is away.
     """
     left = []
     for model, indexes in declared():
         wanted = {index.document["name"]: index for index in indexes}
         for found in differing(model._meta.db_table, indexes, _existing(model)):
-            if _mend(found, wanted.get(found.name), prune=prune):
-                yield found
-            elif found.problem == "differs":
-                left.append(found)
+            try:
+                if _mend(found, wanted.get(found.name), prune=prune):
+                    yield found
+                elif found.problem == "differs":
+                    left.append(f"{found}: ensure_indexes --prune builds it anew")
+            except (DatabaseError, PyMongoError) as error:
+                left.append(f"{found}, and can't be built: {why(error)}")
     if left:
-        raise IndexesDiffer("; ".join(map(str, left)))
+        raise IndexesLeft("; ".join(left))
 
 
 def create(collection: str, name: str) -> bool:

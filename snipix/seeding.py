@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 BATCH = 50
 """Projects in one transaction."""
+_LOOKED_FOR = 1_000
+"""Ids in one query."""
 _BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 _MINUTES = 400_000
 """Over how long a time the projects were made."""
@@ -85,6 +88,13 @@ def seed(wanted: Wanted) -> Iterator[int]:
         numbers = range(first, min(first + BATCH, wanted.projects))
         made = history.change(lambda numbers=numbers: _make(wanted, numbers))  # type: ignore[misc]
         yield from (made.get(number, 0) for number in numbers)
+
+
+def there_already(wanted: Wanted) -> int:
+    """How many of the projects there are."""
+    ids = (id_of(wanted.seed, number) for number in range(wanted.projects))
+    batches = iter(lambda: list(islice(ids, _LOOKED_FOR)), [])
+    return sum(Project.everything.filter(project_id__in=batch).count() for batch in batches)
 
 
 def id_of(seed: int, number: int) -> str:

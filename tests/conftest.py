@@ -33,6 +33,11 @@ def empty_database() -> None:
         connection.database[name].delete_many({})
 
 
+def unguard(collection: str) -> None:
+    """Have MongoDB check nothing, as in most tests: they do by hand what it would refuse."""
+    connection.database.command("collMod", collection, validator={}, validationLevel="off")
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     """Besides what migrations make: the declared indexes, which are part of what is promised."""

@@ -18,7 +18,14 @@ from django.db import OperationalError
 from pymongo.errors import ConfigurationError, OperationFailure
 
 from snipix import errors
-from snipix.commands import FOUND, INTERRUPTED, OperatorCommand, Progress, whole_number
+from snipix.commands import (
+    FOUND,
+    INTERRUPTED,
+    ONLY_LOOKING,
+    OperatorCommand,
+    Progress,
+    whole_number,
+)
 
 OURS = ("snipix", "media", "projects", "timelines", "transcriptions")
 FOR_DEVELOPERS = {"runlocal", "demo"}
@@ -218,6 +225,20 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
         assert f"example: manage.py {' '.join(command)}" in told
         assert "exit codes: 0 done; 1 something went wrong" in told
         assert "--json" in told
+
+
+@pytest.mark.parametrize("name", sorted(set(FOR_OPERATORS) - {"create_token"}))
+def test_what_changes_something_can_also_only_look(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """But for the command that makes a secret, which only its answer shows."""
+    command = load_command_class(get_commands()[name], name)
+    for part in parts(name):
+        with pytest.raises(SystemExit):
+            call_command(*part, "--help")
+        told = capsys.readouterr().out
+        ways = [way for way in ONLY_LOOKING if f"--{way.replace('_', '-')}" in told]
+        assert ways or not command.changes({"command": part[-1]}), part
 
 
 @pytest.mark.parametrize("name", FOR_OPERATORS)

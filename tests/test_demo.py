@@ -124,8 +124,18 @@ def test_with_accounts_the_demo_is_the_administrators(db: None, password: str, s
 
 def test_programs_are_told_what_was_made(db: None, password: str) -> None:
     made, was_there = (json.loads(load_demo("--json")) for _ in range(2))
-    assert made == {"administrator": "made", "project": "made"}
-    assert was_there == {"administrator": "was there", "project": "was there"}
+    assert made == {"dry_run": False, "administrator": "made", "project": "made"}
+    assert was_there == {"dry_run": False, "administrator": "was there", "project": "was there"}
+
+
+def test_a_dry_run_makes_no_demo(db: None, password: str) -> None:
+    told = {"dry_run": True, "administrator": "made", "project": "made"}
+    assert json.loads(load_demo("--dry-run", "--json")) == told
+    assert load_demo("--dry-run").startswith("Would make")
+    assert not Project.everything.exists()
+    assert not User.objects.exists()
+    load_demo()
+    assert load_demo("--dry-run") == ""
 
 
 # --- The demonstration

@@ -93,6 +93,20 @@ def test_an_index_of_other_options_is_named_and_only_built_anew_with_prune() -> 
     assert found() == []
 
 
+def test_an_index_that_cant_be_built_is_named_and_in_nobodys_way() -> None:
+    projects().drop_index(UNIQUE)
+    projects().insert_many([{"projectId": "twin"}, {"projectId": "twin"}])
+    connection.get_collection("timelines").drop_index(UNIQUE)
+    why = "there are documents with the same projectId, which is to be unique"
+    with pytest.raises(CommandError, match=f"projects: {UNIQUE} is missing, .*{why}") as refused:
+        ensure()
+    assert refused.value.returncode == 4
+    assert found() == [("projects", UNIQUE, "missing")], "the others were made all the same"
+    projects().delete_one({"projectId": "twin"})
+    ensure()
+    assert found() == []
+
+
 def test_indexes_are_made_beside_writers(api: Api) -> None:
     with meanwhile(lambda: Api().create()["id"]) as made:
         while len(made) < 10:

@@ -19,18 +19,19 @@ from typing import Any
 import pytest
 from bson import ObjectId
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from pymongo import MongoClient
 
 from projects.models import Project
-from snipix import history, indexes, seeding
+from snipix import history, indexes, schemas, seeding
 from snipix.backups import claims
 from snipix.cache import stats
 from snipix.commands import FOUND
 from snipix.doctor.checkup import check_up
 from snipix.local import processes
 from snipix.mongo import connection
-from tests.conftest import empty_database
+from tests.conftest import empty_database, unguard
 
 PROJECTS = 15
 FOLDERS = 600
@@ -131,6 +132,17 @@ def drifting(folder: Path) -> list[Any]:
     return list(indexes.drift())
 
 
+def guarded(folder: Path) -> list[Any]:
+    found = list(schemas.drift())
+    for name, _ in schemas.validators():
+        unguard(name)
+    return found
+
+
+def prepared(folder: Path) -> list[Any]:
+    return [*drifting(folder), *guarded(folder)]
+
+
 def healthy(folder: Path) -> Any:
     of_projects = [finding for finding in check_up().findings if finding.project_id]
     return counted(folder), of_projects
@@ -164,6 +176,8 @@ CASES = [
     Case("sweep_media", make_media_of_nobody, media_left, "folders"),
     Case("migrate_documents", make_old_states, proven, "projects"),
     Case("ensure_indexes", drop_indexes, drifting, "indexes"),
+    Case("ensure_schema", nothing, guarded, "validators"),
+    Case("prepare", drop_indexes, prepared, "steps"),
     Case("doctor --fix", spoil_summaries, healthy, "projects mended"),
     Case("backup {folder}/new.snipix", make_projects, backed_up, "projects copied"),
     Case(
@@ -206,6 +220,25 @@ def test_what_is_killed_and_run_again_ends_as_if_it_had_not_been(
     assert case.outcome(folder) == EXPECTED[case.command]
 
 
+def test_a_demo_that_was_killed_between_its_parts_is_finished(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SNIPIX_DEMO_ADMIN_PASSWORD", "a-password-for-tests")
+    with MongoClient(settings.MONGODB_URI) as client, client.start_session() as session:
+        projects = client[connection.settings_dict["NAME"]]["projects"]
+        with session.start_transaction():
+            # Not committed: whoever inserts the same has to wait for what comes of it.
+            projects.insert_one({"projectId": "demo"}, session=session)
+            with child("load_demo") as loading:
+                assert processes.wait_until(User.objects.exists, seconds=60)
+                loading.kill()
+            session.abort_transaction()
+    assert (User.objects.count(), Project.everything.count()) == (1, 0)
+    call_command("load_demo", stdout=StringIO())
+    assert history.verify(Project.objects.get(project_id="demo")) == 1
+    assert User.objects.count() == 1
+
+
 def run(case: Case, folder: Path) -> None:
     try:
         call_command(*case.arguments(folder), stdout=StringIO(), stderr=StringIO())
@@ -216,25 +249,30 @@ def run(case: Case, folder: Path) -> None:
 
 def kill(case: Case, folder: Path, number: signal.Signals) -> None:
     """Run it as a process, and end that after its first progress."""
+    with child(*case.arguments(folder)) as process:
+        assert process.stderr is not None
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if line.endswith(f" {case.told}\n"):
+                break
+        process.send_signal(number)
+        process.wait(60)
+    assert process.returncode == -number, f"it wasn't interrupted: {said}"
+
+
+def child(*arguments: str) -> subprocess.Popen[str]:
+    """A command, as a process of its own."""
     env = {**os.environ, "MONGODB_DATABASE": connection.settings_dict["NAME"]}
     env["MEDIA_ROOT"] = settings.MEDIA_ROOT
-    with subprocess.Popen(
-        [sys.executable, "manage.py", *case.arguments(folder)],
+    return subprocess.Popen(
+        [sys.executable, "manage.py", *arguments],
         cwd=processes.ROOT,
         env=env,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-    ) as child:
-        assert child.stderr is not None
-        said = []
-        for line in child.stderr:
-            said.append(line)
-            if line.endswith(f" {case.told}\n"):
-                break
-        child.send_signal(number)
-        child.wait(60)
-    assert child.returncode == -number, f"it wasn't interrupted: {said}"
+    )
 
 
 def empty(folder: Path) -> None:

@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 
 from projects.models import Project
 from snipix import indexes, schemas
+from snipix.commands import FOUND
 from snipix.mongo import connection
 from tests.conftest import Api
 from tests.together import meanwhile
@@ -22,7 +23,7 @@ QUIET = ("--without-schema", "--verbosity=0")
 @pytest.fixture(autouse=True)
 def as_declared(db: None) -> Iterator[None]:
     yield
-    list(indexes.ensure())
+    list(indexes.ensure(prune=True))
 
 
 def answered(name: str, *options: str) -> Any:
@@ -45,6 +46,22 @@ def test_preparing_twice_is_preparing_once() -> None:
     assert list(indexes.drift()) == []
     for model, found in before.items():
         assert connection.get_collection(model._meta.db_table).index_information() == found
+
+
+def test_a_check_says_what_is_to_be_done_and_does_nothing() -> None:
+    assert answered("prepare", "--check", "--without-schema") == {"to_do": []}
+    drop()
+    connection.get_collection("projects").create_index("description")  # nobody's to remove
+    with pytest.raises(CommandError, match="run prepare") as refused:
+        answered("prepare", "--check", "--without-schema")
+    assert refused.value.returncode == FOUND
+    said = StringIO()
+    with pytest.raises(CommandError):
+        call_command("prepare", "--check", stdout=said)
+    wanted = [f"{name}: {UNIQUE} is missing" for name in ("projects", "timelines")]
+    unguarded = [f"{name}: its validator is missing" for name, _ in schemas.validators()]
+    assert sorted(said.getvalue().splitlines()) == sorted(wanted + unguarded)
+    assert len(list(indexes.drift())) == 3, "a check changes nothing"
 
 
 def test_preparing_beside_writers_loses_nothing(api: Api) -> None:

@@ -22,7 +22,7 @@ from snipix.memory import contents
 from snipix.mongo import connection
 from snipix.states import Struct
 from tests.administration import TIMELINE
-from tests.conftest import Api
+from tests.conftest import Api, unguard
 from tests.test_schema_versions import MODELS, SAMPLES
 from tests.timelines import test_state as timelines
 from tests.together import meanwhile
@@ -47,7 +47,7 @@ def guarded(db: None) -> Iterator[None]:
     list(schemas.ensure())
     yield
     for name in NAMES:
-        connection.database.command("collMod", name, validator={}, validationLevel="off")
+        unguard(name)
 
 
 def ensure(*options: str) -> dict[str, Any]:
@@ -254,13 +254,9 @@ def test_mongodbs_dialect_has_no_words_that_it_lacks(type_: Any) -> None:
 # --- The command
 
 
-def off(name: str) -> None:
-    connection.database.command("collMod", name, validator={}, validationLevel="off")
-
-
 def test_drift_is_found_and_mended() -> None:
     assert list(schemas.drift()) == []
-    off("projects")
+    unguard("projects")
     connection.database.command("collMod", "drafts", validationAction="warn")
     found = {drift.collection: drift.problem for drift in schemas.drift()}
     assert found == {"drafts": "differs", "projects": "differs"}
@@ -273,7 +269,7 @@ def test_drift_is_found_and_mended() -> None:
 
 
 def test_documents_that_dont_fit_are_named(stored: dict[str, Any]) -> None:
-    off("drafts")
+    unguard("drafts")
     key = connection.get_collection("drafts").insert_one({"odd": 1}).inserted_id
     with pytest.raises(CommandError) as refused:
         ensure("--documents")
@@ -287,8 +283,8 @@ def test_documents_that_dont_fit_are_named(stored: dict[str, Any]) -> None:
 def test_validators_are_set_beside_writers(api: Api) -> None:
     with meanwhile(lambda: Api().create()["id"]) as made:
         while len(made) < 10:
-            off("projects")
-            off("revisions")
+            unguard("projects")
+            unguard("revisions")
             ensure()
     assert connection.get_collection("revisions").count_documents({}) == len(made)
     assert list(schemas.drift()) == []

@@ -68,6 +68,13 @@ def test_the_same_seed_makes_up_the_same(db: None) -> None:
     assert Project.objects.count() == 8
 
 
+def test_a_dry_run_makes_up_nothing(db: None) -> None:
+    seed("--projects=2")
+    told = seed("--projects=5", "--dry-run")
+    assert told == {"dry_run": True, "projects": 3, "there_already": 2}
+    assert Project.objects.count() == 2
+
+
 def test_an_interrupted_run_goes_on_where_it_was(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seeding, "BATCH", 2)
     going = seeding.seed(seeding.Wanted(5, 1, "anonymous", 0, 0, 1))
@@ -75,7 +82,7 @@ def test_an_interrupted_run_goes_on_where_it_was(db: None, monkeypatch: pytest.M
     going.close()
     assert Project.objects.count() == 2
     assert seed("--projects=5", "--clips=0") == {
-        "projects": 3, "documents": 9, "there_already": 2,
+        "dry_run": False, "projects": 3, "documents": 9, "there_already": 2,
     }  # fmt: skip
     assert seed("--projects=5", "--clips=0")["projects"] == 0
 

@@ -85,13 +85,25 @@ def clear(database: str | None = None, *, say: Say = lambda _: None) -> int:
     Marks stay, so that this is safe beside changes that run. Another `database` than the one that
     is configured may be named.
     """
-    prefix = _prefix(database)
-    doomed = (key for key in _keys(prefix) if not key.startswith(f"{prefix}marks:"))
-    count = 0
+    doomed, count = _clearable(database), 0
     while some := list(islice(doomed, _SCAN)):
         count += _client().unlink(*some)
         say(count)
     return count
+
+
+def clearable(say: Say = lambda _: None) -> int:
+    """How many keys `clear` would delete. Raises RedisError."""
+    count = 0
+    for count, _ in enumerate(_clearable(), 1):
+        if count % _SCAN == 0:
+            say(count)
+    return count
+
+
+def _clearable(database: str | None = None) -> Iterator[str]:
+    prefix = _prefix(database)
+    return (key for key in _keys(prefix) if not key.startswith(f"{prefix}marks:"))
 
 
 def _client() -> Any:

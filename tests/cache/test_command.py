@@ -87,6 +87,12 @@ def test_warming_again_keeps_nothing_that_is_kept(film: str) -> None:
     assert "1 projects read: 0 records and bodies" in command("warm")
 
 
+def test_a_dry_run_warms_nothing(film: str) -> None:
+    stats.clear()
+    assert command("warm", "--dry-run") == "1 projects would be read.\n"
+    assert stats.contents() == {}
+
+
 def test_what_was_edited_last_is_warm_first(redis: Redis, api: Api, film: str) -> None:
     newer = api.create("Newer")["id"]
     stats.clear()
@@ -189,6 +195,7 @@ def test_clear_says_how_many_keys_are_gone(redis: Redis, film: str) -> None:
     redis.client.set("of-others", "stays")
     kept = len(redis.client.keys()) - 1
 
+    assert command("clear", "--dry-run") == f"{kept} keys would be deleted.\n"
     assert command("clear") == f"{kept} keys deleted.\n"
     assert command("clear") == "0 keys deleted.\n"
     assert redis.client.keys() == [b"of-others"]

@@ -44,11 +44,13 @@ class Command(OperatorCommand):
             default=100,
             help="projects (%(default)s)",
         )
+        warm.add_argument("--dry-run", action="store_true", help="only count the projects")
         told = "Delete all that is kept in Redis, and say how many keys."
-        self.add_part(parts, "clear", help=told, example="cache clear")
+        clear = self.add_part(parts, "clear", help=told, example="cache clear --dry-run")
+        clear.add_argument("--dry-run", action="store_true", help="only count the keys")
 
     def changes(self, options: Mapping[str, Any]) -> bool:
-        return options.get("command") != "stats"
+        return options.get("command") != "stats" and super().changes(options)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.REDIS_URL:
@@ -88,6 +90,11 @@ class Command(OperatorCommand):
     # --- warm ------------------------------------------------------------------------------------
 
     def _warm(self, options: Mapping[str, Any]) -> None:
+        if options["dry_run"]:
+            count = len(warming.edited_last(options["limit"]))
+            told = {"dry_run": True, "projects": count}
+            self.report(told, options, lambda _: [f"{count:,} projects would be read."])
+            return
         before, done = warming.fills(), 0
         try:
             with self.shown(total=options["limit"], what="projects") as shown:
@@ -99,15 +106,20 @@ class Command(OperatorCommand):
             raise CommandError(f"Ended after {done} projects: {reason} Repeat it later.") from error
         fills = warming.fills() - before
         kept = fills.pop("filled", 0)
-        found = {"projects": done, "kept": kept, "refused": fills.total()}
+        found = {"dry_run": False, "projects": done, "kept": kept, "refused": fills.total()}
         self.report(found, options, _told)
 
     # --- clear -----------------------------------------------------------------------------------
 
     def _clear(self, options: Mapping[str, Any]) -> None:
+        is_dry = options["dry_run"]
+        do = stats.clearable if is_dry else stats.clear
         with self.shown(total=stats.size(), what="keys") as shown:
-            found = {"deleted": stats.clear(say=shown.at)}
-        self.report(found, options, lambda _: [f"{found['deleted']:,} keys deleted."])
+            count = do(say=shown.at)
+        told = "would be deleted" if is_dry else "deleted"
+        self.report(
+            {"dry_run": is_dry, "keys": count}, options, lambda _: [f"{count:,} keys {told}."]
+        )
 
 
 def _shown(found: Mapping[str, Any], server: str) -> Iterator[str]:

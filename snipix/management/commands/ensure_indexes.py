@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from snipix import indexes
-from snipix.commands import FOUND, OperatorCommand
+from snipix.commands import FOUND, LEFT, OperatorCommand
 
 
 class Command(OperatorCommand):
@@ -18,7 +18,10 @@ class Command(OperatorCommand):
     )
     example = "ensure_indexes --check"
     needs_whole_database = True
-    exit_codes = {FOUND: "with --check: not all is as declared"}
+    exit_codes = {
+        FOUND: "with --check: not all is as declared",
+        LEFT: "some could not be brought about: they are named, and all others are",
+    }
 
     def add_arguments(self, parser: CommandParser) -> None:
         group = parser.add_mutually_exclusive_group()
@@ -36,18 +39,18 @@ class Command(OperatorCommand):
         told = {"mended": is_mended, "drift": [drift._asdict() for drift in found]}
         self.report(told, options, lambda _: _lines(found, is_mended=is_mended))
         if left:
-            raise CommandError(f"{left}. To build anew what differs: ensure_indexes --prune")
+            raise CommandError(f"{left}.", returncode=LEFT)
         if found and options["check"]:
             raise CommandError("Not all is as declared: run ensure_indexes.", returncode=FOUND)
 
     def _mended(self, prune: bool) -> tuple[list[indexes.Drift], str]:
-        """What was brought about, and what only `--prune` may."""
+        """What was brought about, and what wasn't."""
         done: list[indexes.Drift] = []
         total = len(list(indexes.drift()))
         try:
             for drift in self.progress(indexes.ensure(prune=prune), total=total, what="indexes"):
                 done.append(drift)
-        except indexes.IndexesDiffer as error:
+        except indexes.IndexesLeft as error:
             return done, str(error)
         return done, ""
 

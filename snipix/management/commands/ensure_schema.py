@@ -41,7 +41,7 @@ class Command(OperatorCommand):
         if options["print"]:
             self.stdout.write(json.dumps(dict(schemas.validators()), indent=2))
             return
-        drift = list(schemas.drift()) if options["check"] else _ensured()
+        drift = list(schemas.drift()) if options["check"] else self._ensured()
         misfits = dict(self._misfits()) if options["documents"] else {}
         is_mended = not options["check"]
         told = {
@@ -53,26 +53,24 @@ class Command(OperatorCommand):
         if misfits or (drift and options["check"]):
             raise CommandError("Not all is as it should be; see above.", returncode=FOUND)
 
+    def _ensured(self) -> list[schemas.Drift]:
+        releases.refuse_newer()  # its documents would be refused from now on
+        total = len(list(schemas.drift()))
+        try:
+            return list(self.progress(schemas.ensure(), total=total, what="validators"))
+        except OperationFailure as error:
+            if error.code != _UNAUTHORIZED:
+                raise
+            raise CommandError(
+                "The user of MONGODB_URI may not set validators. Run this as one who also has the "
+                "role dbAdmin on the database; servers need readWrite alone."
+            ) from error
+
     def _misfits(self) -> Iterator[tuple[str, list[Any]]]:
         models = [model for model, _ in indexes.declared()]
         for model in self.progress(models, total=len(models), what="collections"):
             if keys := schemas.misfits(model, _SHOWN):
                 yield model._meta.db_table, keys
-
-
-def _ensured() -> list[schemas.Drift]:
-    try:
-        releases.refuse_newer()  # its documents would be refused from now on
-        return list(schemas.ensure())
-    except releases.NewerDatabase as error:
-        raise CommandError(str(error)) from error
-    except OperationFailure as error:
-        if error.code != _UNAUTHORIZED:
-            raise
-        raise CommandError(
-            "The user of MONGODB_URI may not set validators. Run this as one who also has the "
-            "role dbAdmin on the database; servers need readWrite alone."
-        ) from error
 
 
 def _lines(

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.management.base import CommandParser
 
 from projects.models import Project
 from projects.services import create_project
@@ -20,6 +21,7 @@ ADMINISTRATOR = "admin"
 SEED = 1
 
 Outcome = Literal["made", "was there", "no password"]
+"""The first is also what a dry run says of what it would make."""
 
 
 class Command(OperatorCommand):
@@ -32,35 +34,48 @@ class Command(OperatorCommand):
     example = "load_demo"
     needs_whole_database = True
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--dry-run", action="store_true", help="only say what would be made")
+
     def handle(self, *args: Any, **options: Any) -> None:
-        administrator = _make_administrator()
-        made = history.change(_make_project)
+        is_dry = options["dry_run"]
+        administrator = _administrator(is_dry=is_dry)
+        made = history.change(lambda: _project(is_dry=is_dry))
         project = "made" if made else "was there"
-        self.report({"administrator": administrator, "project": project}, options, _lines)
+        found = {"dry_run": is_dry, "administrator": administrator, "project": project}
+        self.report(found, options, _lines)
 
 
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
+    made = "Would make" if found["dry_run"] else "Made"
     if found["administrator"] == "made":
-        yield f"Made the administrator {ADMINISTRATOR!r}."
+        yield f"{made} the administrator {ADMINISTRATOR!r}."
     elif found["administrator"] == "no password":
         yield "No administrator: SNIPIX_DEMO_ADMIN_PASSWORD isn't set."
     if found["project"] == "made":
-        yield f"Made the project {PROJECT_ID!r}, with a timeline of 200 clips."
+        yield f"{made} the project {PROJECT_ID!r}, with a timeline of 200 clips."
 
 
-def _make_administrator() -> Outcome:
+def _administrator(*, is_dry: bool) -> Outcome:
     if User.objects.filter(username=ADMINISTRATOR).exists():
         return "was there"
     if not (password := environment.text("SNIPIX_DEMO_ADMIN_PASSWORD")):
         return "no password"
-    User.objects.create_superuser(ADMINISTRATOR, password=password)
+    if not is_dry:
+        User.objects.create_superuser(ADMINISTRATOR, password=password)
     return "made"
 
 
-def _make_project() -> bool:
-    """Make the project with its timeline; also one in the trash counts as made."""
+def _project(*, is_dry: bool) -> bool:
+    """Make the project with its timeline, unless it is there; in the trash it is, too."""
     if Project.everything.filter(project_id=PROJECT_ID).exists():
         return False
+    if not is_dry:
+        _make_project()
+    return True
+
+
+def _make_project() -> None:
     state = samples.timeline(SEED)
     actor = Actor(_owner())
     project = create_project(
@@ -72,7 +87,6 @@ def _make_project() -> bool:
         duration=state.duration,
     )
     save_timeline(project, Timeline.of(project), state, actor=actor, description="First cut")
-    return True
 
 
 def _owner() -> str:

@@ -9,8 +9,8 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 from pymongo.errors import PyMongoError
 
-from snipix import health, releases
-from snipix.commands import OperatorCommand
+from snipix import health, indexes, releases, schemas
+from snipix.commands import FOUND, LEFT, OperatorCommand
 
 MAX_WAIT = 86_400
 
@@ -23,6 +23,10 @@ class Command(OperatorCommand):
         "project. What is so already stays: safe to interrupt, to repeat, and beside a live server."
     )
     example = "prepare --wait 300"
+    exit_codes = {
+        FOUND: "with --check: something is to be done",
+        LEFT: "some indexes could not be brought about: they are named",
+    }
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -31,6 +35,9 @@ class Command(OperatorCommand):
             help="no validators: the embedded server takes twice as long for saves with them",
         )
         parser.add_argument("--demo", action="store_true", help="load the demo project as well")
+        parser.add_argument(
+            "--check", action="store_true", help="change nothing, only say what is to be done"
+        )
         parser.add_argument(
             "--wait",
             type=_seconds,
@@ -42,6 +49,9 @@ class Command(OperatorCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self._await_database(options["wait"])
         releases.refuse_half_restored()
+        if options["check"]:
+            self._check(options)
+            return
         # Standard output is for the one answer, if a program reads it.
         to = self.stderr if options["json"] else self.stdout
         done = []
@@ -50,6 +60,12 @@ class Command(OperatorCommand):
             call_command(name, stdout=to, verbosity=options["verbosity"], **chosen)
             done.append(name)
         self.report({"done": done}, options, lambda _: ())
+
+    def _check(self, options: Mapping[str, Any]) -> None:
+        found = list(_to_do(options))
+        self.report({"to_do": found}, options, lambda _: found or ["Nothing is to be done."])
+        if found:
+            raise CommandError("The database isn't prepared: run prepare.", returncode=FOUND)
 
     def _await_database(self, seconds: float) -> None:
         def tell() -> None:
@@ -76,6 +92,15 @@ def _steps(options: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "ensure_schema", {}
     if options["demo"]:
         yield "load_demo", {}
+
+
+def _to_do(options: Mapping[str, Any]) -> Iterator[str]:
+    """What the steps would do, but for the demo: a line for each."""
+    for name in releases.migrations().pending:
+        yield f"{name} isn't applied"
+    yield from (str(drift) for drift in indexes.drift() if drift.problem != "undeclared")
+    if not options["without_schema"]:
+        yield from map(str, schemas.drift())
 
 
 def _seconds(text: str) -> float:

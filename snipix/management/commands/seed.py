@@ -41,6 +41,9 @@ class Command(OperatorCommand):
         number("--words", 0, "of each transcription; 0 for none", most=MAX_WORDS)
         number("--versions", 3, "of each timeline", least=1, most=MAX_VERSIONS)
         number("--seed", 1, "what is made up: another number, other projects", most=MAX_SEED)
+        parser.add_argument(
+            "--dry-run", action="store_true", help="only count what isn't there yet"
+        )
         parser.add_argument("--owner", default=ANONYMOUS, help="a user's id (%(default)s)")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -49,13 +52,20 @@ class Command(OperatorCommand):
         _check_owner(options["owner"])
         names = ("projects", "seed", "owner", "clips", "words", "versions")
         wanted = seeding.Wanted(**{name: options[name] for name in names})
+        if options["dry_run"]:
+            there = seeding.there_already(wanted)
+            found = {"dry_run": True, "projects": wanted.projects - there, "there_already": there}
+        else:
+            found = {"dry_run": False, **self._made(wanted)}
+        self.report(found, options, _lines)
+
+    def _made(self, wanted: seeding.Wanted) -> dict[str, int]:
         made = documents = 0
         total = wanted.projects
         for count in self.progress(seeding.seed(wanted), total=total, what="projects"):
             made += bool(count)
             documents += count
-        found = {"projects": made, "documents": documents, "there_already": total - made}
-        self.report(found, options, _lines)
+        return {"projects": made, "documents": documents, "there_already": total - made}
 
 
 def _check_owner(id: str) -> None:
@@ -68,6 +78,9 @@ def _check_owner(id: str) -> None:
 
 
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
-    yield f"{found['projects']:,} projects made up, of {found['documents']:,} documents"
+    if found["dry_run"]:
+        yield f"{found['projects']:,} projects would be made up"
+    else:
+        yield f"{found['projects']:,} projects made up, of {found['documents']:,} documents"
     if there := found["there_already"]:
         yield f"{there:,} were there already"
