@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from bson import CodecOptions
+from bson import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 from django.apps import apps
 from django.db import models
@@ -31,7 +31,11 @@ from snipix.pieces import Piece
 Raw = Database[RawBSONDocument]
 Condition = Mapping[str, Any]
 """What is to hold for `projectId`: operators of MongoDB, as `{"$in": […]}`."""
-EVERYTHING: Condition = {"$gte": ""}
+EVERYTHING: Condition = {"$gt": ""}
+STRAY: Mapping[str, Any] = {
+    "$or": [{"projectId": {"$not": EVERYTHING}}, {"projectId": {"$type": "array"}}]
+}
+"""What finds the documents that belong to no project, since their `projectId` isn't one."""
 SPAN = 200
 """Projects that are read together."""
 _BATCH = 500
@@ -51,7 +55,11 @@ class Belonging(NamedTuple):
 
 def raw(database: Database[Any]) -> Raw:
     """A database whose documents aren't decoded, and are read as a majority has them."""
-    options = CodecOptions(document_class=RawBSONDocument)
+    options = CodecOptions(
+        document_class=RawBSONDocument,
+        # Python knows no year 10000, and MongoDB does.
+        datetime_conversion=DatetimeConversion.DATETIME_MS,
+    )
     return database.client.get_database(
         database.name, codec_options=options, read_concern=ReadConcern("majority")
     )
@@ -111,7 +119,13 @@ def _first_ids(database: Raw, condition: Condition) -> Sequence[str]:
     """The ids of the first projects, of a span at most."""
     only = {"_id": False, "projectId": True}
     found = database["projects"].find({"projectId": dict(condition)}, only, limit=SPAN)
-    return [one["projectId"] for one in found.sort("projectId", ASCENDING)]
+    ids = (one["projectId"] for one in found.sort("projectId", ASCENDING))
+    return [id for id in ids if isinstance(id, str)]
+
+
+def strays(database: Raw) -> Mapping[str, int]:
+    """How many documents of each collection belong to no project, since their id isn't one."""
+    return {name: database[name].count_documents(STRAY) for name in kinds()}
 
 
 def stamps(
@@ -148,8 +162,8 @@ def _stream(
         {"projectId": dict(condition)}, projection, session=session, batch_size=_BATCH
     )
     for document in cursor.sort(_order(name)):
-        project_id = document["projectId"]
-        yield (project_id, rank), Belonging(project_id, name, document)
+        if isinstance(project_id := document["projectId"], str):  # a list matches by what is in it
+            yield (project_id, rank), Belonging(project_id, name, document)
 
 
 def _order(name: str) -> Sequence[tuple[str, int]]:

@@ -62,6 +62,9 @@ _OPTIONS = {
 _ANY_DATE: CodecOptions[dict[str, Any]] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_MS
 )
+_ANY_DATE_RAW = CodecOptions(
+    document_class=RawBSONDocument, datetime_conversion=DatetimeConversion.DATETIME_MS
+)
 
 
 def collections() -> list[str]:
@@ -178,9 +181,9 @@ class Archive:
         if name in belongings.kinds():
             told = document.get("projectId")
             project_id = told if isinstance(told, str) else ""
-        if "_id" not in document or (name in belongings.kinds() and not project_id):
-            raise Damaged(f"it holds a document of {name} without an _id or a projectId")
-        return Belonging(project_id, name, RawBSONDocument(content))
+        if "_id" not in document:
+            raise Damaged(f"it holds a document of {name} without an _id")
+        return Belonging(project_id, name, RawBSONDocument(content, _ANY_DATE_RAW))
 
     def media(self) -> Iterator[Part]:
         """The media, file by file, part by part. Raises Damaged."""

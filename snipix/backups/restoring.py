@@ -29,7 +29,7 @@ from snipix.backups.archive import Archive, Part, Stored, opened
 from snipix.backups.claims import MARKER, Claim, NotRestored
 from snipix.backups.verifying import Proof
 from snipix.cache import stats
-from snipix.doctor.examination import examine
+from snipix.doctor.examination import examine, strays
 from snipix.doctor.findings import Finding
 from snipix.mongo import connection
 
@@ -243,6 +243,7 @@ def _check(database: Database[Any], proof: Proof, say: Say) -> None:
         findings += seen.findings
         done += seen.key is not None
         say("projects checked", done, proof.projects)
+    findings += strays(belongings.strays(raw))
     if findings != proof.findings:
         raise NotRestored("What was restored isn't what the archive holds: run doctor on it.")
 

@@ -228,8 +228,9 @@ class _Taking:
                 self.say("projects copied again", done, len(changed))
         self.writer.flush()
         others_from = self.writer.number
-        for name in set(collections()) - belongings.kinds().keys():
-            for document in self.database[name].find({}, session=session):
+        for name in collections():
+            rest = belongings.STRAY if name in belongings.kinds() else {}
+            for document in self.database[name].find(rest, session=session):
                 self.writer.add(name, bytes(document.raw), f"collection {name}")
         self.writer.flush()
         projects = self.database["projects"].count_documents({}, session=session)
@@ -263,7 +264,8 @@ class _Taking:
         """Projects that may have been made and purged meanwhile: their audit entries stay."""
         since = {"action": "purge", "createdAt": {"$gte": self.begun - _CLOCKS_DIFFER}}
         found = self.database["audit_entries"].find(since, {"projectId": True}, session=session)
-        return [one["projectId"] for one in found]
+        ids = (one.get("projectId") for one in found)
+        return [id for id in ids if id and isinstance(id, str)]
 
     def _copy_media(self) -> tuple[int, int]:
         files, size, total = 0, 0, sum(1 for _ in _media())

@@ -12,7 +12,7 @@ from snipix.backups import Say, silent
 from snipix.backups.archive import Archive, Stored, opened
 from snipix.backups.format import Damaged
 from snipix.belongings import Belonging
-from snipix.doctor.examination import examine
+from snipix.doctor.examination import examine, strays
 from snipix.doctor.findings import Finding
 
 
@@ -25,6 +25,8 @@ class Proof:
     projects: int = 0
     versions: int = 0
     documents: Counter[str] = field(default_factory=Counter)
+    strays: Counter[str] = field(default_factory=Counter)
+    """Of these, those that belong to no project, since their `projectId` isn't one."""
     media_files: int | None = None
     findings: list[Finding] = field(default_factory=list)
     """Damage that was there already when the archive was made."""
@@ -45,13 +47,14 @@ def verify(path: Path, *, say: Say = silent) -> Proof:
 def prove(path: Path, archive: Archive, say: Say = silent) -> Proof:
     """As `verify`, for an archive that is open."""
     proof = Proof(str(path), archive.manifest.moment)
-    stored = _counted(archive.stored(), proof.documents)
+    stored = _counted(archive.stored(), proof)
     for project_id, found in _once(archive, belongings.by_project(one.belonging for one in stored)):
         seen = examine(project_id, found)
         proof.projects += seen.key is not None
         proof.versions += seen.versions
         proof.findings += seen.findings
         say("projects proven", proof.projects, archive.manifest.projects)
+    proof.findings += strays(proof.strays)
     projects = proof.documents[Project._meta.db_table]
     if projects != archive.manifest.projects:
         told = f"{projects} projects, and the manifest says {archive.manifest.projects}"
@@ -97,7 +100,10 @@ def _prove_media(archive: Archive, say: Say) -> int:
     return files
 
 
-def _counted(found: Iterator[Stored], count: Counter[str]) -> Iterator[Stored]:
+def _counted(found: Iterator[Stored], proof: Proof) -> Iterator[Stored]:
     for one in found:
-        count[one.belonging.collection] += 1
+        name = one.belonging.collection
+        proof.documents[name] += 1
+        if not one.belonging.project_id and name in belongings.kinds():
+            proof.strays[name] += 1
         yield one

@@ -22,7 +22,7 @@ from snipix import belongings, health, indexes, mongo, schemas, snapshots, times
 from snipix.backups.claims import MARKER
 from snipix.belongings import Belonging
 from snipix.checks import TAG
-from snipix.doctor.examination import Seen, examine
+from snipix.doctor.examination import Seen, examine, strays
 from snipix.doctor.findings import Finding
 from snipix.mongo import connection, one
 
@@ -135,6 +135,7 @@ def _projects(
     client: MongoClient[Any], found: CheckUp, since: datetime | None, say: Say
 ) -> Iterator[Finding]:
     raw = belongings.raw(client[connection.settings_dict["NAME"]])
+    yield from strays(belongings.strays(raw))
     week = times.now() - _GROWTH
     for project_id, documents in belongings.everything(raw):
         if since and not _is_changed(project_id, since):

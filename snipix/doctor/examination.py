@@ -6,7 +6,7 @@ It asks no database: what it is given may come out of one, or out of an archive.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from types import NoneType
@@ -82,6 +82,13 @@ def examine(project_id: str, found: Iterable[Belonging]) -> Seen:
     except NOT_READ as error:
         findings = [*look.misshapen, look.unreadable(f"all of project {project_id}", error)]
     return Seen(findings, look.project.pk if look.project else None, look.files, look.versions)
+
+
+def strays(counted: Mapping[str, int]) -> Iterator[Finding]:
+    """Tell of documents that belong to no project, as `belongings.strays` counts them."""
+    for name in belongings.kinds():
+        if count := counted.get(name):
+            yield Finding("stray", name, f"{count} documents whose projectId isn't one")
 
 
 class _Look:

@@ -46,6 +46,11 @@ CODES: dict[str, Code] = {
         "It belongs to no project. It may be all that is left of somebody's work: look into it, "
         f"and remove it by hand. {_BACKUP}",
     ),
+    "stray": Code(
+        "error",
+        "Nobody sees them; backups hold them. Set their `projectId` by hand to that of their "
+        "project, or remove them once you have a copy elsewhere.",
+    ),
     "media-missing": Code(
         "error", "A version of the project has this file. Bring it back from a backup of the media."
     ),

@@ -155,6 +155,10 @@ def leave_draft(media: Path) -> None:
     collection("drafts").insert_one({**left, "_id": ObjectId(), "projectId": "a"})
 
 
+def misname_project(media: Path) -> None:
+    collection("checkpoints").update_one({}, {"$set": {"projectId": ["film-0"]}})
+
+
 def remove_media(media: Path) -> None:
     next(media.rglob("projects/*/*.mp4")).unlink()
 
@@ -174,7 +178,9 @@ def leave_newer_media(media: Path) -> None:
 
 def leave_folder(media: Path) -> None:
     key = ObjectId()
-    collection("audit_entries").insert_one({"documentId": key, "action": "purge"})
+    collection("audit_entries").insert_one(
+        {"documentId": key, "action": "purge", "projectId": "gone"}
+    )
     leave_unknown_folder(media, key)
 
 
@@ -217,6 +223,7 @@ DAMAGE: list[tuple[Callable[[Path], None], list[str], str, bool]] = [
     (leave_piece, ["piece-orphaned"], "pieces of project film-0", True),
     (leave_timeline, ["orphan"], "timeline of project gone", False),
     (leave_draft, ["orphan"], "drafts of project a", False),
+    (misname_project, ["stray"], "checkpoints: 1 documents", False),
     (remove_media, ["media-missing"], ".mp4", False),
     (leave_media, ["media-left"], "left.mp4", True),
     (leave_newer_media, ["media-newer"], "left.mp4", False),
