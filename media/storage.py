@@ -149,9 +149,10 @@ def projects() -> list[str]:
 def files_of(key: object) -> list[str]:
     """How the storage names the media of a project."""
     folder = folder_of(key)
-    if not media().exists(folder):
+    try:
+        return [f"{folder}/{file}" for file in media().listdir(folder)[1]]
+    except FileNotFoundError:  # it never had any, or was purged just now
         return []
-    return [f"{folder}/{file}" for file in media().listdir(folder)[1]]
 
 
 def remove_all(key: str) -> int:

@@ -59,6 +59,8 @@ _OPTIONS = {
     "validator",
 }
 """What MongoDB's `create` takes for a collection: not what makes a view of another one."""
+_NOT_IN_NAMES = {*"/\\\0", *map(chr, range(0xD800, 0xE000))}
+"""Of media. The surrogates are how Python tells of a file's name that isn't UTF-8."""
 _ANY_DATE: CodecOptions[dict[str, Any]] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_MS
 )
@@ -223,7 +225,7 @@ def opened(path: Path) -> Iterator[Archive]:
 
 def is_media_name(key: str, file: str) -> bool:
     """Whether a file so named lies in the folder of its project, and nowhere else."""
-    return not any(name in ("", ".", "..") or set(name) & set("/\\\0") for name in (key, file))
+    return not any(name in ("", ".", "..") or set(name) & _NOT_IN_NAMES for name in (key, file))
 
 
 def _part(block: Block) -> Part:

@@ -71,9 +71,7 @@ class Taken:
 def needed_bytes(*, with_media: bool) -> int:
     """About the most that an archive takes: what is in it isn't compressed better yet."""
     stored, _ = snapshots.sizes()
-    media = storage.media()
-    names = (f"{storage.folder_of(key)}/{file}" for key, file in (_media() if with_media else ()))
-    return stored + sum(map(media.size, names))
+    return stored + (sum(size for *_, size in _media()) if with_media else 0)
 
 
 def check(path: Path, needed: int) -> None:
@@ -269,7 +267,7 @@ class _Taking:
 
     def _copy_media(self) -> tuple[int, int]:
         files, size, total = 0, 0, sum(1 for _ in _media())
-        for done, (key, file) in enumerate(_media(), 1):
+        for done, (key, file, _) in enumerate(_media(), 1):
             with suppress(FileNotFoundError):  # its project was purged just now
                 size += self._copy_file(key, file)
                 files += 1
@@ -293,12 +291,18 @@ _TOO_MUCH = (
 )
 
 
-def _media() -> Iterator[tuple[str, str]]:
-    """All media: the key of the project, and the file's name, if it can be one of ours."""
+def _media() -> Iterator[tuple[str, str, int]]:
+    """All media: the key of the project, the file's name, if it can be one of ours, and its size.
+
+    What is gone by the time that it is looked at isn't among them.
+    """
     for key in storage.projects():
-        for file in sorted(storage.media().listdir(storage.folder_of(key))[1]):
+        for name in sorted(storage.files_of(key)):
+            file = name.rpartition("/")[2]
             if is_media_name(key, file):
-                yield key, file
+                with suppress(FileNotFoundError):
+                    size = storage.media().size(name)
+                    yield key, file, size
 
 
 def _described(database: Database[Any]) -> list[dict[str, Any]]:

@@ -183,7 +183,7 @@ def _media(project_id: str, seen: Seen) -> Iterator[Finding]:
     if seen.key is None or any(finding.severity == "error" for finding in seen.findings):
         return
     folder = storage.folder_of(seen.key)
-    there = set(storage.media().listdir(folder)[1]) if storage.media().exists(folder) else set()
+    there = {name.removeprefix(f"{folder}/") for name in storage.files_of(seen.key)}
     for file in sorted(seen.files - there):
         if Project.everything.filter(pk=seen.key).exists():
             yield Finding("media-missing", f"{folder}/{file}", "isn't there", project_id)

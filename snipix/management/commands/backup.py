@@ -45,7 +45,8 @@ class Command(OperatorCommand):
             about = f"{options['file']}: " if isinstance(error, Damaged) else ""
             raise CommandError(f"{about}{error}") from error
         except OSError as error:
-            raise CommandError(f"{options['file']}: {error.strerror or error}.") from error
+            where = error.filename or options["file"]
+            raise CommandError(f"{where}: {error.strerror or error}.") from error
 
     def _rehearse(self, options: Mapping[str, Any]) -> None:
         needed = taking.needed_bytes(with_media=options["media"])
