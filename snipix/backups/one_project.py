@@ -15,6 +15,7 @@ from typing import IO
 
 from bson import ObjectId
 from bson.raw_bson import RawBSONDocument
+from pymongo.errors import BulkWriteError
 
 from projects.models import Project
 from snipix import audit, belongings, cache, history, releases, resilience, times
@@ -32,6 +33,7 @@ from snipix.mongo import connection
 
 _AT_ONCE = 500
 _IN_MEMORY = 32 << 20
+_DUPLICATE_KEY = 11000
 
 
 def rehearse(path: Path, project_id: str, *, say: Say = silent) -> Restored:
@@ -162,6 +164,25 @@ def _refuse(project_id: str, name: str, document: RawBSONDocument) -> None:
         )
 
 
+def _is_unused(kept: RawBSONDocument) -> bool:
+    """Whether nobody has used the key of a kept answer since: for another project.
+
+    Whoever did is to get his own answer.
+    """
+    whose = {"scope": kept["scope"], "user_id": kept["userId"], "key": kept["key"]}
+    return not KeptAnswer.objects.filter(**whose).exists()
+
+
+def _refuse_taken(project_id: str, collection: str, error: BulkWriteError) -> None:
+    """Raise NotRestored where MongoDB refuses documents since others have the same keys."""
+    if any(each["code"] == _DUPLICATE_KEY for each in error.details["writeErrors"]):
+        raise NotRestored(
+            f"Other documents have keys of project {project_id!r} by now (in {collection}), and "
+            "nothing is overwritten. Restore the archive into another database with --database, "
+            "and look there."
+        ) from error
+
+
 def _insert_project(project_id: str, spool: IO[bytes]) -> Project:
     check_project(project_id)
     names = list(belongings.kinds())
@@ -171,8 +192,14 @@ def _insert_project(project_id: str, spool: IO[bytes]) -> Project:
         # Audit entries stay when a project is purged, and may be there.
         again = names[number] == audit.AuditEntry._meta.db_table
         collection = connection.get_collection(names[number])
+        if names[number] == KeptAnswer._meta.db_table:
+            documents = (one for one in documents if _is_unused(one))
         while some := list(islice(documents, _AT_ONCE)):
-            restoring.write(collection, some, again=again, session=connection.session)
+            try:
+                restoring.write(collection, some, again=again, session=connection.session)
+            except BulkWriteError as error:
+                _refuse_taken(project_id, names[number], error)
+                raise
     project = Project.everything.get(project_id=project_id)
     cache.current.also(*project.records)
     project.hold()  # it isn't what it was before it went, for a backup that has seen that

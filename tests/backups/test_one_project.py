@@ -168,6 +168,37 @@ def test_one_project_comes_back_whole_or_not_at_all(
     restore(archive, "--project", "film-0")
 
 
+def test_what_took_its_key_meanwhile_stays_and_is_named(archive: Path) -> None:
+    projects = connection.database["projects"]
+    key = projects.find_one({"projectId": "film-0"})["_id"]
+    purge("film-0")
+    other = projects.find_one({"projectId": "film-1"})
+    projects.insert_one({**other, "_id": key, "projectId": "stranger"})
+    before = stored()
+    for way in ((), ("--dry-run",)):
+        with pytest.raises(CommandError, match=r"keys of project 'film-0' .*in projects"):
+            restore(archive, "--project", "film-0", *way)
+    assert stored() == before
+
+
+def test_a_key_that_was_used_again_is_in_nobodys_way(api: Api, tmp_path: Path) -> None:
+    api("POST", "/projects/", {"name": "One", "id": "first"}, idempotency_key="key")
+    backup(tmp_path / "archive")
+    purge("first")
+    api("POST", "/projects/", {"name": "Two", "id": "second"}, idempotency_key="key")
+    assert restore(tmp_path / "archive", "--project", "first")["projects"] == 1
+    (kept,) = KeptAnswer.objects.filter(key="key")
+    assert kept.project_id == "second"
+    assert history.verify(Project.objects.get(project_id="first")) == 1
+
+
+def test_no_id_is_not_taken_for_all_of_them(archive: Path) -> None:
+    """As where a script's variable is empty."""
+    for way in ((), ("--dry-run",)):
+        with pytest.raises(CommandError, match="--project: must be the id of a project"):
+            call_command("restore", str(archive), "--project", "", *way, stdout=StringIO())
+
+
 def test_two_who_restore_one_project_make_it_once(archive: Path, api: Api) -> None:
     purge("film-0")
 

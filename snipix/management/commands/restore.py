@@ -2,7 +2,6 @@
 
 from argparse import ArgumentTypeError
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -11,7 +10,7 @@ from snipix.backups import one_project, restoring
 from snipix.backups.claims import NotRestored
 from snipix.backups.format import Damaged
 from snipix.checks import is_database_name
-from snipix.commands import FOUND, OperatorCommand
+from snipix.commands import FOUND, OperatorCommand, file_path
 from snipix.mongo import connection
 
 
@@ -25,7 +24,7 @@ class Command(OperatorCommand):
     exit_codes = {FOUND: "it is restored, and what is in it was damaged when it was backed up"}
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", type=Path, help="the archive")
+        parser.add_argument("file", type=file_path, help="the archive")
         parser.add_argument(
             "--database",
             type=_database_name,
@@ -36,6 +35,8 @@ class Command(OperatorCommand):
         parser.add_argument("--dry-run", action="store_true", help="prove, check, change nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["project"] == "":
+            raise CommandError("--project: must be the id of a project, and is empty.")
         if options["project"] and options["database"] != connection.settings_dict["NAME"]:
             raise CommandError(
                 "--project goes into the database that is served. Leave --database out, or restore "
@@ -46,7 +47,8 @@ class Command(OperatorCommand):
         except (Damaged, NotRestored) as error:
             raise CommandError(f"{options['file']}: {error}") from error
         except OSError as error:
-            raise CommandError(f"{options['file']}: {error.strerror or error}.") from error
+            where = error.filename or options["file"]
+            raise CommandError(f"{where}: {error.strerror or error}.") from error
         self.report(restored, options, _told)
         if restored["findings"]:
             raise CommandError("Run doctor: what was backed up was damaged.", returncode=FOUND)
