@@ -18,6 +18,8 @@ from snipix.mongo import connection
 _NOT_OPTIONS = {"v", "key", "name", "ns", "background"}
 _RETENTION = "expireAfterSeconds"
 _INDEX_NOT_FOUND = 27
+_CONFLICTS = {85, 86}
+"""IndexOptionsConflict, IndexKeySpecsConflict."""
 
 
 class Drift(NamedTuple):
@@ -62,14 +64,16 @@ def ensure(*, prune: bool = False) -> Iterator[Drift]:
     left = []
     for model, indexes in declared():
         wanted = {index.document["name"]: index for index in indexes}
-        for found in differing(model._meta.db_table, indexes, _existing(model)):
+        drift = differing(model._meta.db_table, indexes, _existing(model))
+        # What has to go is first: MongoDB builds no index twice, under two names.
+        for found in sorted(drift, key=lambda each: each.problem != "undeclared"):
             try:
                 if _mend(found, wanted.get(found.name), prune=prune):
                     yield found
                 elif found.problem == "differs":
                     left.append(f"{found}: ensure_indexes --prune builds it anew")
             except (DatabaseError, PyMongoError) as error:
-                left.append(f"{found}, and can't be built: {why(error)}")
+                left.append(f"{found}, and can't be built: {_why(error)}")
     if left:
         raise IndexesLeft("; ".join(left))
 
@@ -137,6 +141,13 @@ def _mend(drift: Drift, declared: IndexModel | None, *, prune: bool) -> bool:
     if declared is not None:
         collection.create_indexes([declared])
     return True
+
+
+def _why(error: Exception) -> str:
+    """Why an index can't be built. Raises the error itself if MongoDB is away."""
+    if getattr(error, "code", None) in _CONFLICTS:
+        return "another one has these keys, or this name: ensure_indexes --prune builds it anew"
+    return why(error)
 
 
 def _drop(collection: Any, index: str) -> None:

@@ -93,6 +93,17 @@ def test_an_index_of_other_options_is_named_and_only_built_anew_with_prune() -> 
     assert found() == []
 
 
+def test_an_index_that_goes_by_another_name_is_built_anew_with_prune() -> None:
+    projects().drop_index(UNIQUE)
+    projects().create_index("projectId", name="by_hand", unique=True)
+    out = StringIO()
+    with pytest.raises(CommandError, match=r"another one has these keys.*--prune") as refused:
+        call_command("ensure_indexes", stdout=out)
+    assert (refused.value.returncode, out.getvalue()) == (4, "")
+    assert [drift["problem"] for drift in ensure("--prune")["drift"]] == ["undeclared", "missing"]
+    assert found() == []
+
+
 def test_an_index_that_cant_be_built_is_named_and_in_nobodys_way() -> None:
     projects().drop_index(UNIQUE)
     projects().insert_many([{"projectId": "twin"}, {"projectId": "twin"}])

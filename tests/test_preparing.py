@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 
 from projects.models import Project
 from snipix import indexes, schemas
-from snipix.commands import FOUND
+from snipix.commands import FOUND, LEFT
 from snipix.mongo import connection
 from tests.conftest import Api
 from tests.together import meanwhile
@@ -46,6 +46,19 @@ def test_preparing_twice_is_preparing_once() -> None:
     assert list(indexes.drift()) == []
     for model, found in before.items():
         assert connection.get_collection(model._meta.db_table).index_information() == found
+
+
+def test_an_index_that_cant_be_built_is_in_no_other_steps_way() -> None:
+    drop()
+    twins = connection.get_collection("projects")
+    twins.insert_many([{"projectId": "twin"}, {"projectId": "twin"}])
+    out = StringIO()
+    with pytest.raises(CommandError, match="documents with the same projectId") as refused:
+        call_command("prepare", *QUIET, "--demo", "--json", stdout=out, stderr=StringIO())
+    assert refused.value.returncode == LEFT
+    assert json.loads(out.getvalue()) == {"done": ["migrate", "ensure_indexes", "load_demo"]}
+    assert Project.objects.filter(project_id="demo").exists()
+    twins.delete_many({"projectId": "twin"})
 
 
 def test_a_check_says_what_is_to_be_done_and_does_nothing() -> None:

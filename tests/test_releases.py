@@ -13,7 +13,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 
 from projects.models import Project
-from snipix import checks, errors, health, history, local, releases
+from snipix import checks, errors, health, history, indexes, local, releases
 from snipix.history import Revision
 from snipix.mongo import connection
 from tests.conftest import Api
@@ -135,6 +135,15 @@ def test_no_worker_starts_on_a_newer_database(future: None, tmp_path: Path) -> N
 def test_an_older_release_sets_no_validators(future: None) -> None:
     with pytest.raises(CommandError, match="newer release"):
         call_command("ensure_schema", stdout=StringIO())
+
+
+def test_an_older_release_prepares_nothing(future: None) -> None:
+    connection.get_collection("projects").drop_index("projectId_1")
+    for way in ((), ("--check",)):
+        with pytest.raises(CommandError, match="newer release"):
+            call_command("prepare", "--without-schema", *way, stdout=StringIO())
+    assert [drift.name for drift in indexes.drift()] == ["projectId_1"], "as the newer one has it"
+    list(indexes.ensure())
 
 
 def test_migrations_that_arent_applied_yet_are_told(client: Client, db: None) -> None:

@@ -37,7 +37,7 @@ class Command(OperatorCommand):
         found, left = _compared() if options["check"] else self._mended(options["prune"])
         is_mended = not options["check"]
         told = {"mended": is_mended, "drift": [drift._asdict() for drift in found]}
-        self.report(told, options, lambda _: _lines(found, is_mended=is_mended))
+        self.report(told, options, lambda _: _lines(found, is_mended=is_mended, is_all=not left))
         if left:
             raise CommandError(f"{left}.", returncode=LEFT)
         if found and options["check"]:
@@ -59,8 +59,8 @@ def _compared() -> tuple[list[indexes.Drift], str]:
     return list(indexes.drift()), ""
 
 
-def _lines(found: Sequence[indexes.Drift], *, is_mended: bool) -> Iterator[str]:
+def _lines(found: Sequence[indexes.Drift], *, is_mended: bool, is_all: bool) -> Iterator[str]:
     for drift in found:
         yield f"{drift}: mended" if is_mended else str(drift)
-    if not found:
+    if is_all and not found:
         yield "All indexes are as declared."

@@ -25,7 +25,7 @@ class Command(OperatorCommand):
     example = "prepare --wait 300"
     exit_codes = {
         FOUND: "with --check: something is to be done",
-        LEFT: "some indexes could not be brought about: they are named",
+        LEFT: "some indexes could not be brought about: they are named, and all else is done",
     }
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -48,18 +48,26 @@ class Command(OperatorCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._await_database(options["wait"])
-        releases.refuse_half_restored()
+        releases.refuse_unservable()  # its indexes aren't this release's to change
         if options["check"]:
             self._check(options)
             return
         # Standard output is for the one answer, if a program reads it.
         to = self.stderr if options["json"] else self.stdout
-        done = []
+        done: list[str] = []
+        left: list[CommandError] = []
         steps = list(_steps(options))
         for name, chosen in self.progress(steps, total=len(steps), what="steps"):
-            call_command(name, stdout=to, verbosity=options["verbosity"], **chosen)
+            try:
+                call_command(name, stdout=to, verbosity=options["verbosity"], **chosen)
+            except CommandError as error:  # an index that can't be built is in no other step's way
+                if error.returncode != LEFT:
+                    raise
+                left.append(error)
             done.append(name)
         self.report({"done": done}, options, lambda _: ())
+        if left:
+            raise left[0]
 
     def _check(self, options: Mapping[str, Any]) -> None:
         found = list(_to_do(options))
