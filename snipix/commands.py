@@ -29,6 +29,7 @@ _EXIT_CODES = {
     DONE: "done",
     FAILED: "something went wrong: it is said on standard error",
     MISSPELT: "the command is misspelt",
+    INTERRUPTED: "it was interrupted",
 }
 ONLY_LOOKING = ("dry_run", "check", "list", "print", "verify")
 """Options with which nothing is changed."""
@@ -86,7 +87,7 @@ class OperatorCommand(BaseCommand):
 
     def _epilog(self, example: str) -> str:
         codes = _EXIT_CODES | dict(self.exit_codes)
-        told = "; ".join(f"{code} {meaning}" for code, meaning in codes.items())
+        told = "; ".join(f"{code} {meaning}" for code, meaning in sorted(codes.items()))
         return f"example: manage.py {example}\nexit codes: {told}"
 
     def execute(self, *args: Any, **options: Any) -> str | None:
@@ -119,14 +120,17 @@ class OperatorCommand(BaseCommand):
         found: Mapping[str, Any],
         options: Mapping[str, Any],
         show: Callable[[Mapping[str, Any]], Iterable[str]],
+        *,
+        is_wrong: bool = False,
     ) -> None:
         """Answer what was found or done: as JSON, or as the lines that `show` makes of it.
 
-        With `--verbosity 0` people are told nothing, as by Django's own commands.
+        With `--verbosity 0` people are told nothing, as by Django's own commands, unless something
+        is wrong: the exit code alone says nothing that they could act on.
         """
         if options["json"]:
             self.stdout.write(json.dumps(found, default=str))
-        elif options["verbosity"] > 0:
+        elif options["verbosity"] > 0 or is_wrong:
             for line in show(found):
                 self.stdout.write(line)
 

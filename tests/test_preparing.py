@@ -77,6 +77,27 @@ def test_a_check_says_what_is_to_be_done_and_does_nothing() -> None:
     assert len(list(indexes.drift())) == 3, "a check changes nothing"
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("ensure_indexes --check", f"projects: {UNIQUE} is missing"),
+        ("ensure_schema --check", "projects: its validator is missing"),
+        ("prepare --check", f"projects: {UNIQUE} is missing"),
+        ("migrate_documents --list", "1 are of an older one"),
+        ("doctor", f"index-missing: projects: {UNIQUE}"),
+    ],
+)
+def test_what_is_wrong_is_told_with_verbosity_0_as_well(api: Api, command: str, said: str) -> None:
+    """As cron runs them, which mails what it is told: an exit code says nothing to act on."""
+    api.create()
+    connection.get_collection("projects").update_one({}, {"$set": {"schemaVersion": 1}})
+    drop()
+    out, (name, *options) = StringIO(), command.split()
+    with pytest.raises(CommandError) as told:
+        call_command(name, *options, "--verbosity=0", stdout=out, stderr=StringIO())
+    assert (told.value.returncode, said in out.getvalue()) == (FOUND, True), out.getvalue()
+
+
 def test_preparing_beside_writers_loses_nothing(api: Api) -> None:
     with meanwhile(lambda: Api().create()["id"]) as made:
         while len(made) < 5:

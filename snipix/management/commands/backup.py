@@ -66,7 +66,7 @@ class Command(OperatorCommand):
 
     def _verify(self, options: Mapping[str, Any]) -> None:
         proof = verifying.verify(options["file"], say=self.show)
-        self.report(proof.as_json(), options, _proven)
+        self.report(proof.as_json(), options, _proven, is_wrong=bool(proof.findings))
         if proof.findings:
             raise CommandError("The archive holds what was damaged already.", returncode=FOUND)
 

@@ -43,7 +43,7 @@ class Command(OperatorCommand):
         with self.shown(total=snapshots.projects(), what="projects") as shown:
             found = check_up(since=since, say=shown.at)
         mended, left = self._mended(found) if options["fix"] else ([], found.findings)
-        self.report(_reported(found, mended, left), options, _told)
+        self.report(_reported(found, mended, left), options, _told, is_wrong=bool(left))
         if left:
             raise CommandError(f"{len(left)} findings.", returncode=FOUND)
 

@@ -37,10 +37,12 @@ class Command(OperatorCommand):
         found, left = _compared() if options["check"] else self._mended(options["prune"])
         is_mended = not options["check"]
         told = {"mended": is_mended, "drift": [drift._asdict() for drift in found]}
-        self.report(told, options, lambda _: _lines(found, is_mended=is_mended, is_all=not left))
+        is_wrong = bool(found and options["check"])
+        lines = _lines(found, is_mended=is_mended, is_all=not left)
+        self.report(told, options, lambda _: lines, is_wrong=is_wrong)
         if left:
             raise CommandError(f"{left}.", returncode=LEFT)
-        if found and options["check"]:
+        if is_wrong:
             raise CommandError("Not all is as declared: run ensure_indexes.", returncode=FOUND)
 
     def _mended(self, prune: bool) -> tuple[list[indexes.Drift], str]:

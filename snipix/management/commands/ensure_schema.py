@@ -49,8 +49,10 @@ class Command(OperatorCommand):
             "drift": [each._asdict() for each in drift],
             "misfits": {name: list(map(str, keys)) for name, keys in misfits.items()},
         }
-        self.report(told, options, lambda _: _lines(drift, misfits, is_mended=is_mended))
-        if misfits or (drift and options["check"]):
+        is_wrong = bool(misfits or (drift and options["check"]))
+        lines = _lines(drift, misfits, is_mended=is_mended)
+        self.report(told, options, lambda _: lines, is_wrong=is_wrong)
+        if is_wrong:
             raise CommandError("Not all is as it should be; see above.", returncode=FOUND)
 
     def _ensured(self) -> list[schemas.Drift]:

@@ -75,8 +75,10 @@ class Command(OperatorCommand):
             "migrations": migrations._asdict(),
             "documents": [each._asdict() for each in stored],
         }
-        self.report(told, options, lambda _: _overview(migrations, stored))
-        if migrations.pending or migrations.unknown or any(s.older or s.newer for s in stored):
+        is_off = bool(migrations.pending or migrations.unknown)
+        is_wrong = is_off or any(each.older or each.newer for each in stored)
+        self.report(told, options, lambda _: _overview(migrations, stored), is_wrong=is_wrong)
+        if is_wrong:
             raise CommandError("The database isn't as this release has it.", returncode=FOUND)
 
 

@@ -71,7 +71,8 @@ class Command(OperatorCommand):
 
     def _check(self, options: Mapping[str, Any]) -> None:
         found = list(_to_do(options))
-        self.report({"to_do": found}, options, lambda _: found or ["Nothing is to be done."])
+        lines = found or ["Nothing is to be done."]
+        self.report({"to_do": found}, options, lambda _: lines, is_wrong=bool(found))
         if found:
             raise CommandError("The database isn't prepared: run prepare.", returncode=FOUND)
 

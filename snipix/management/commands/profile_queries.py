@@ -42,8 +42,9 @@ class Command(OperatorCommand):
             "reads": len(paths),
             "queries": [{**query._asdict(), "is_served": query.is_served} for query in found],
         }
-        self.report(told, options, lambda _: _lines(found))
-        if not all(query.is_served for query in found):
+        is_wrong = not all(query.is_served for query in found)
+        self.report(told, options, lambda _: _lines(found), is_wrong=is_wrong)
+        if is_wrong:
             raise CommandError("No index serves some of these queries.", returncode=FOUND)
 
 

@@ -49,7 +49,7 @@ class Command(OperatorCommand):
         except OSError as error:
             where = error.filename or options["file"]
             raise CommandError(f"{where}: {error.strerror or error}.") from error
-        self.report(restored, options, _told)
+        self.report(restored, options, _told, is_wrong=bool(restored["findings"]))
         if restored["findings"]:
             raise CommandError("Run doctor: what was backed up was damaged.", returncode=FOUND)
 
