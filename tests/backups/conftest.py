@@ -11,8 +11,11 @@ from snipix import states
 from snipix.mongo import connection
 from tests.conftest import Api
 from tests.media.conftest import upload
+from tests.once import Once
 from tests.transcriptions.test_api import STATE
 from timelines import samples
+
+_films = Once[list[str]]()
 
 
 @pytest.fixture(autouse=True)
@@ -30,8 +33,13 @@ def save(api: Api, project: str, seed: int, clips: int = 20, **headers: str) -> 
 
 
 @pytest.fixture
-def films(api: Api) -> list[str]:
+def films(api: Api, media: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Long and short timelines, a transcription, names, drafts, keys, trash, a video."""
+    kept = tmp_path_factory.getbasetemp() / "films"
+    return list(_films.put(lambda: make_films(api), media, kept))
+
+
+def make_films(api: Api) -> list[str]:
     ids = [api.create(f"Film {n}", id=f"film-{n}")["id"] for n in range(4)]
     for seed in range(3):
         save(api, "film-0", seed, clips=200, idempotency_key=f"key-{seed}")
