@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -10,6 +11,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from tests.conftest import Api, as_
 from tests.media.given import give_video
+from tests.once import Once
 
 pytestmark = pytest.mark.usefixtures("accounts")
 
@@ -115,10 +117,25 @@ def send(api: Api, method: str, route: Route, project_id: str, **extra: Any) -> 
     return api(method.upper(), route.address(project_id), body, **headers)
 
 
+_film = Once[str]()
+
+
 @pytest.fixture
-def film(alice: User) -> str:
+def film(db: None, settings: Any, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A project of alice's with a saved timeline, a transcription and a video."""
-    api = as_(alice)
+    settings.MEDIA_ROOT = str(tmp_path / "media")
+    kept = tmp_path_factory.getbasetemp() / "contract"
+    return _film.put(make_film, tmp_path / "media", kept)
+
+
+@pytest.fixture
+def alice(film: str) -> User:
+    """She owns it."""
+    return User.objects.get(username="alice")
+
+
+def make_film() -> str:
+    api = as_(User.objects.create_user("alice"))
     project_id = api.create("Film")["id"]
     path = f"/projects/{project_id}/timeline/"
     api("PUT", path, {"zoom": 3}, if_match=api.etag(path))
