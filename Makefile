@@ -17,7 +17,7 @@ demo: .venv/local  ## Kill the database and the web server in the middle of a hu
 	@exec $(BIN)/python manage.py demo $(ARGS)
 
 test: .venv/dev  ## Run the tests on servers of their own, in two processes
-	@exec $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	@exec $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-kill: .venv/dev  ## Run the long test that kills everything in 50 rounds (SNIPIX_KILL_ROUNDS)
 	@exec $(BIN)/python -m pytest -m long tests/faults/test_kill.py $(ARGS)

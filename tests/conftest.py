@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -25,6 +26,29 @@ from snipix.mongo import connection
 
 SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 KEPT = {"django_migrations", "django_content_type", "auth_permission"}
+LONGEST = (
+    "faults/test_faults.py", "test_contract.py", "test_interrupted.py", "test_local.py",
+    "test_concurrency.py", "faults/test_fresh.py", "doctor/", "backups/", "faults/",
+    "media/test_streaming.py", "test_health.py", "older/test_parallel.py",
+)  # fmt: skip
+"""Files and folders of tests that take long. What begins last should be short, or one of several
+processes is still busy with it when the others have nothing to do."""
+
+# How long an example takes is the machine's business.
+hypothesis.settings.register_profile(
+    "snipix", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("snipix")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest; otherwise in the order of the files."""
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    name = item.path.relative_to(Path(__file__).parent).as_posix()
+    return next((n for n, start in enumerate(LONGEST) if name.startswith(start)), len(LONGEST))
 
 
 def empty_database() -> None:

@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 
 from snipix import local
+from snipix.local import ports
 
+CHILDREN = Path(__file__).parent / "children"
 _cleanup = contextlib.ExitStack()
 
 
@@ -35,6 +37,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     _cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
     # What tests leave in temporary folders, and killed processes of theirs, goes with it.
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    _share_ports()
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(CHILDREN), *_set("PYTHONPATH")])
+    # Longer than a machine that does everything at once ever takes to answer.
+    os.environ["REDIS_TIMEOUT"] = "1"
     if not os.environ.get("MONGODB_URI"):
         os.environ["MONGODB_URI"] = _start(local.Mongo(folder))
         os.environ["SNIPIX_TESTS_EMBEDDED"] = "1"  # for tests that only a real MongoDB can pass
@@ -43,6 +49,17 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     os.environ["MONGODB_DATABASE"] = f"snipix_tests_{os.getpid()}"
     os.environ["MEDIA_ROOT"] = str(folder / "media")
     os.environ["SECRET_KEY"] = "only-for-tests-" + "0123456789" * 5
+
+
+def _set(variable: str) -> list[str]:
+    return [value] if (value := os.environ.get(variable)) else []
+
+
+def _share_ports() -> None:
+    """Leave to other processes of this run theirs: a port is free until its server listens."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    ports._given.update(port for port in range(65_536) if port % count != number % count)
 
 
 def _start(server: local.Server) -> str:

@@ -138,7 +138,7 @@ def test_it_is_ready_again_by_itself_after_the_database_was_killed(tmp_path: Pat
             assert running.get("/health/live")[0] == 200
 
             mongo.start()
-            assert wait_until(lambda: _ready(running)[0] == 200, seconds=10)
+            assert wait_until(lambda: _ready(running)[0] == 200, seconds=60)
 
 
 def test_it_starts_before_the_database_does(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_it_starts_before_the_database_does(tmp_path: Path) -> None:
         assert "database not reached yet" in running.printed()
 
         stack.enter_context(mongo)
-        assert wait_until(lambda: _ready(running)[1]["database"] == "ok", seconds=10)
+        assert wait_until(lambda: _ready(running)[1]["database"] == "ok", seconds=60)
 
 
 @pytest.mark.usefixtures("db")

@@ -27,7 +27,7 @@ from projects.models import Project
 from snipix import history, indexes, schemas, seeding
 from snipix.backups import claims
 from snipix.cache import stats
-from snipix.commands import FOUND
+from snipix.commands import DONE, FOUND
 from snipix.doctor.checkup import check_up
 from snipix.local import processes
 from snipix.mongo import connection
@@ -37,6 +37,11 @@ PROJECTS = 15
 FOLDERS = 600
 """Of media."""
 ELSEWHERE = "snipix_restored"
+ATTEMPTS = 5
+"""At ending a command within its work: on a busy machine, a signal may come after the end of it."""
+ENDED = (DONE, FOUND)
+"""Exit codes of a command that came to its end; FOUND is what the doctor has to say of the tests'
+settings."""
 LONG_AGO = time.time() - 2 * 86_400
 
 
@@ -214,8 +219,13 @@ def test_what_is_killed_and_run_again_ends_as_if_it_had_not_been(
         run(case, folder)
         EXPECTED[case.command] = case.outcome(folder)
         empty(folder)
-    case.stage(folder)
-    kill(case, folder, number)
+    for _ in range(ATTEMPTS):
+        case.stage(folder)
+        if kill(case, folder, number):
+            break
+        empty(folder)
+    else:
+        pytest.fail(f"it was faster than the signal, {ATTEMPTS} times")
     run(case, folder)
     assert case.outcome(folder) == EXPECTED[case.command]
 
@@ -243,12 +253,12 @@ def run(case: Case, folder: Path) -> None:
     try:
         call_command(*case.arguments(folder), stdout=StringIO(), stderr=StringIO())
     except CommandError as error:
-        if error.returncode != FOUND:  # what the doctor has to say of the tests' settings
+        if error.returncode not in ENDED:
             raise
 
 
-def kill(case: Case, folder: Path, number: signal.Signals) -> None:
-    """Run it as a process, and end that after its first progress."""
+def kill(case: Case, folder: Path, number: signal.Signals) -> bool:
+    """Run it as a process, and end that after its first progress; False if it ended before."""
     with child(*case.arguments(folder)) as process:
         assert process.stderr is not None
         said = []
@@ -258,7 +268,8 @@ def kill(case: Case, folder: Path, number: signal.Signals) -> None:
                 break
         process.send_signal(number)
         process.wait(60)
-    assert process.returncode == -number, f"it wasn't interrupted: {said}"
+    assert process.returncode in (-number, *ENDED), said
+    return process.returncode == -number
 
 
 def child(*arguments: str) -> subprocess.Popen[str]:
@@ -277,6 +288,10 @@ def child(*arguments: str) -> subprocess.Popen[str]:
 
 def empty(folder: Path) -> None:
     empty_database()
+    for name, _ in schemas.validators():
+        unguard(name)
+    for archive in folder.glob("new.snipix*"):
+        archive.unlink()
     shutil.rmtree(folder / "media", ignore_errors=True)
     if settings.REDIS_URL:
         stats.clear()

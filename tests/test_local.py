@@ -160,7 +160,7 @@ def test_a_document_survives_a_kill_while_others_are_being_written(tmp_path):
     with local.Mongo(tmp_path) as mongo:
         saver = threading.Thread(target=save)
         saver.start()
-        assert processes.wait_until(lambda: len(acknowledged) > 50, seconds=10)
+        assert processes.wait_until(lambda: len(acknowledged) > 50, seconds=60)
         mongo.kill()
         saver.join()
         mongo.start()
@@ -198,7 +198,7 @@ def test_a_taken_port_is_named(tmp_path):
 def test_the_servers_end_when_their_parent_is_killed(tmp_path):
     with parent(tmp_path, "main") as (child, server):
         child.kill()
-        assert processes.wait_until(lambda: not server.is_alive(), seconds=10)
+        assert processes.wait_until(lambda: not server.is_alive(), seconds=60)
     with local.Mongo(tmp_path) as mongo:
         assert read(mongo) == ["c1"]
 

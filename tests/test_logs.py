@@ -476,11 +476,11 @@ def test_a_request_cannot_write_lines_of_its_own(
 
 
 def test_texts_are_cut_and_take_no_time(lines: Lines) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()  # of the processor: what else a busy machine does doesn't count
     for text in ("/" * 20_000, "://" * 20_000, "token" * 20_000, "?" * 20_000):
         structlog.get_logger("snipix.tests").info("said", text=text)
 
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5
     assert max(len(line["text"]) for line in lines()) <= 2 * redaction.LONGEST_TEXT
 
 

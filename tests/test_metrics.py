@@ -67,7 +67,7 @@ def _lived(running: WatchedWeb) -> float:
 def _workers(running: WatchedWeb, number: int) -> list[str]:
     """The pids of the workers that have started so far, once there are so many."""
     find = re.compile(r'"database reached".*?"pid": (\d+)').findall
-    assert wait_until(lambda: len(find(running.printed())) == number, seconds=10)
+    assert wait_until(lambda: len(find(running.printed())) == number, seconds=60)
     return find(running.printed())
 
 

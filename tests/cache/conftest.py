@@ -144,7 +144,7 @@ def _process(redis: Redis) -> Iterator[Process]:
     yield process
     process.is_cut = False
     redis.go_on()
-    assert process.breaker._closed.wait(5)
+    assert process.breaker._closed.wait(30)
 
 
 @pytest.fixture

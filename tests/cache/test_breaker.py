@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -27,11 +28,12 @@ from tests.cache.test_records import NEW, OLD, save
 
 TIMEOUT = django_settings.REDIS_TIMEOUT
 SLACK = 0.9 * TIMEOUT
-"""Seconds that a busy machine may add: whoever waits for another timeout takes more."""
+"""Seconds that a busy machine may add: whoever waits for another timeout takes more. What is timed
+takes some hundredths of a second; the tests' REDIS_TIMEOUT is long for its sake."""
 
 
 def is_back(*processes: Process) -> bool:
-    return wait_until(lambda: not any(p.breaker.is_open for p in processes), seconds=5)
+    return wait_until(lambda: not any(p.breaker.is_open for p in processes), seconds=30)
 
 
 @contextmanager
@@ -128,7 +130,7 @@ def test_each_change_of_state_is_told_once(
             here.read(database)
         here.is_cut = False
         assert is_back(here)
-        wait_until(lambda: len(caplog.records) > 1, seconds=1)
+        wait_until(lambda: len(caplog.records) > 1, seconds=10)
 
     events = [str(r.msg["event"] if isinstance(r.msg, dict) else r.msg) for r in caplog.records]
     assert events == ["cache not reached", "cache reached again"]
@@ -223,7 +225,7 @@ def test_what_comes_to_be_owed_while_it_is_being_voided_stays_owed() -> None:
     found = Breaker(probe)
     found.call(_fail, None, owes=[FILM])
 
-    assert wait_until(lambda: not found.is_open, seconds=2)
+    assert wait_until(lambda: not found.is_open, seconds=10)
     assert voided == [{FILM}, {FILM}]
 
 
@@ -241,7 +243,7 @@ def test_what_is_owed_stays_owed_while_redis_is_away() -> None:
     assert found.owed == {FILM}
     is_away = False
 
-    assert found.settle(2)
+    assert found.settle(10)
     assert voided == [{FILM}]
 
 
@@ -252,7 +254,7 @@ def test_what_is_older_than_every_record_is_not_owed_any_more(
     found = Breaker(lambda names: _fail())
     found.call(_fail, None, owes=[FILM])
 
-    assert wait_until(lambda: not found.owed, seconds=2)
+    assert wait_until(lambda: not found.owed, seconds=10)
     assert found.is_open
 
 
@@ -269,20 +271,21 @@ def test_a_change_that_could_not_void_has_redis_looked_for_at_once(
 
     save(here, database)
 
-    assert wait_until(lambda: not here.breaker.is_open, seconds=1)
+    # Far less than the pause that it would wait for otherwise.
+    assert wait_until(lambda: not here.breaker.is_open, seconds=10)
 
 
 def test_a_redis_that_answers_probes_and_nothing_else_is_asked_ever_less_often() -> None:
     found, openings = Breaker(lambda names: None), []
-    began = time.monotonic()
-    while time.monotonic() - began < 1.5:
-        if not found.is_open:
-            openings.append(time.monotonic() - began)
-            found.call(_fail, None)
-        time.sleep(0.005)
+    for _ in range(5):
+        assert wait_until(lambda: not found.is_open, seconds=10)
+        openings.append(time.monotonic())
+        found.call(_fail, None)
 
-    assert 4 <= len(openings) <= 6  # at 0, 0.05, 0.15, 0.35, 0.75 seconds, about
-    assert wait_until(lambda: not found.is_open, seconds=3)
+    pauses = [after - before for before, after in pairwise(openings)]
+    # A busy machine only makes them longer. (Timers are a little less exact than clocks.)
+    assert all(p > 0.9 * breaker.FIRST_PAUSE * 2**n for n, p in enumerate(pauses)), pauses
+    assert wait_until(lambda: not found.is_open, seconds=10)
 
 
 def test_a_late_failure_of_an_earlier_call_says_nothing_about_now() -> None:
@@ -290,7 +293,7 @@ def test_a_late_failure_of_an_earlier_call_says_nothing_about_now() -> None:
 
     def late() -> None:
         found.call(_fail, None)
-        assert wait_until(lambda: not found.is_open, seconds=2)
+        assert wait_until(lambda: not found.is_open, seconds=10)
         _fail()
 
     found.call(late, None)
@@ -304,12 +307,12 @@ def test_a_late_failure_to_void_is_made_up_for_all_the_same() -> None:
 
     def late() -> None:
         found.call(_fail, None)
-        assert wait_until(lambda: not found.is_open, seconds=2)
+        assert wait_until(lambda: not found.is_open, seconds=10)
         _fail()
 
     found.call(late, None, owes=[FILM])
 
-    assert wait_until(lambda: not found.is_open, seconds=2)
+    assert wait_until(lambda: not found.is_open, seconds=10)
     assert voided == [set(), {FILM}]
 
 

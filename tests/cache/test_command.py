@@ -51,7 +51,7 @@ def settled(redis: Redis) -> Iterator[None]:
     yield
     if not redis.is_running():
         redis.restart()
-    assert wait_until(lambda: cache.server.state != "unreachable", seconds=5)
+    assert wait_until(lambda: cache.server.state != "unreachable", seconds=30)
 
 
 @pytest.fixture

@@ -38,4 +38,4 @@ def test_a_connection_ends_with_its_thread(redis: Redis, here: Process) -> None:
     before = connections()
     for _ in range(120):  # more than a pool has
         assert looked_in_a_thread(here) == ["miss"]
-    assert wait_until(lambda: connections() <= before, seconds=5)
+    assert wait_until(lambda: connections() <= before, seconds=30)

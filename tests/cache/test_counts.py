@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from django.core.cache import caches
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -24,8 +25,8 @@ HOUR = 3600
 """A window in which nothing comes back while a test runs."""
 CHANGES = Policy("changes", 50, HOUR)
 READS = Policy("reads", 1000, HOUR, at_once=limits.AT_ONCE)
-AT_ONCE = 1.0
-"""Seconds: far less than if each of many requests waited for Redis."""
+AT_ONCE = 0.9 * django_settings.REDIS_TIMEOUT
+"""Seconds: less than if any of many requests waited for Redis; they take some hundredths."""
 _numbers = count(1)
 
 
@@ -76,9 +77,10 @@ def test_what_a_client_that_sends_little_has_left_is_not_held_by_processes(
 
 def test_a_quota_comes_back_evenly(redis: Redis) -> None:
     limiter, policy = Limiter(Server()), Policy("changes", 20, seconds=2)
-    while limiter.take(policy, "alice").is_allowed:
-        pass
-    began = time.monotonic()
+    is_allowed = True
+    while is_allowed:
+        began = time.monotonic()  # before it is asked: what comes back from then on is counted
+        is_allowed = limiter.take(policy, "alice").is_allowed
     time.sleep(0.55)
 
     again = sum(limiter.take(policy, "alice").is_allowed for _ in range(20))

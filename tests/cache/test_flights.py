@@ -34,7 +34,7 @@ def test_nobody_joins_a_read_that_began_before_a_change_was_answered(
     def load() -> bytes:
         content = database()
         has_read.set()
-        may_go_on.wait(5)
+        may_go_on.wait(30)
         return content
 
     with ThreadPoolExecutor(2) as pool:
@@ -55,7 +55,7 @@ def test_who_waited_for_a_read_that_failed_reads_for_themselves(
 
     def fail() -> bytes:
         has_begun.set()
-        may_fail.wait(5)
+        may_fail.wait(30)
         raise errors.DatabaseUnavailable("gone for a moment")
 
     with ThreadPoolExecutor(2) as pool:

@@ -197,9 +197,10 @@ def test_the_mark_of_a_dead_writer_expires(
         patch.setattr(servers, "mark_seconds", lambda: 0.1)
         begin(here)
     there.read(database)
-    assert not redis.has("record")
+    # In this order: on a busy machine the mark may have expired before the read.
+    assert not (redis.has("record") and redis.has("marks"))
 
-    assert wait_until(lambda: not redis.has("marks"), seconds=2)
+    assert wait_until(lambda: not redis.has("marks"), seconds=10)
     there.read(database)
     assert redis.has("record")
 

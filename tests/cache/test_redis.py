@@ -57,11 +57,11 @@ def test_a_redis_that_was_a_replica_meanwhile_starts_empty_for_us(
     here.read(database)
     with Redis(tmp_path) as other:
         other.client.replicaof("127.0.0.1", str(redis.port))
-        assert wait_until(lambda: other.has("record"), seconds=10)
+        assert wait_until(lambda: other.has("record"), seconds=60)
         other.client.replicaof("NO", "ONE")
         save(here, database)  # the other one doesn't hear of it
         redis.client.replicaof("127.0.0.1", str(other.port))
-        assert wait_until(lambda: redis.has("record"), seconds=10)
+        assert wait_until(lambda: redis.has("record"), seconds=60)
         redis.client.replicaof("NO", "ONE")
 
     assert redis.has("record")
@@ -74,7 +74,7 @@ def test_the_records_of_a_replica_which_may_lag_are_not_used(
     here.read(database)
     with Redis(tmp_path) as other:
         other.client.replicaof("127.0.0.1", str(redis.port))
-        assert wait_until(lambda: other.has("record"), seconds=10)
+        assert wait_until(lambda: other.has("record"), seconds=60)
         documents = settings.CACHES["documents"] | {"LOCATION": other.uri}
         settings.CACHES = settings.CACHES | {"replica": documents}
         database.commit()  # and the replica doesn't hear of it yet

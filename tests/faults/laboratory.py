@@ -24,7 +24,7 @@ from tests.faults.proxy import Proxy
 from tests.secrecy import CONTENT, TOKEN, TRACEBACKS, Log
 
 REQUEST_DEADLINE = 20
-ENV = {"REQUEST_DEADLINE": str(REQUEST_DEADLINE), **secrecy.LOUD}
+ENV = {"REQUEST_DEADLINE": str(REQUEST_DEADLINE), "REDIS_TIMEOUT": "0.3", **secrecy.LOUD}
 
 
 class Logged(NamedTuple):

@@ -51,7 +51,7 @@ def test_no_worker_shares_a_connection_with_its_master(tmp_path: Path) -> None:
         connection.settings_dict["HOST"].partition("://")[2].split("/")[0].rpartition(":")[2]
     )
     with PreloadedWeb(tmp_path, env=environment(workers=2), workers=2) as running:
-        reached = wait_until(lambda: running.printed().count("database reached") == 2, seconds=5)
+        reached = wait_until(lambda: running.printed().count("database reached") == 2, seconds=60)
         assert reached, running.printed()
         assert "warmed up" in running.printed()
         answers = [running.get("/api/v1/projects/") for _ in range(20)]

@@ -95,7 +95,7 @@ def test_what_a_change_had_to_leave_open_is_free_at_the_next_one(
         with pytest.raises(errors.DatabaseUnavailable):
             history.change(work)
         proxy.come_back()
-        assert wait_until(is_back, seconds=5)
+        assert wait_until(is_back, seconds=30)
         began = time.monotonic()
         rename()
         assert time.monotonic() - began < 5

@@ -54,10 +54,10 @@ def test_it_serves_as_soon_as_the_database_is_there(tmp_path: Path) -> None:
         with mongo:
             preparing = prepare(mongo.uri)
             assert preparing.wait(60) == 0
-            assert wait_until(lambda: checks(running)[0] == 200, seconds=15)
+            assert wait_until(lambda: checks(running)[0] == 200, seconds=60)
             assert running.get("/api/v1/projects/")[0] == 200
             # The same workers, and what belongs to a start was made up for in both.
-            assert wait_until(lambda: len(reached(running)) == 2, seconds=15)
+            assert wait_until(lambda: len(reached(running)) == 2, seconds=60)
             booted = [line for line in running.lines() if "Booting worker" in line["event"]]
             assert len(booted) == 2
 
@@ -92,7 +92,7 @@ def test_a_server_without_transactions_that_comes_later_is_refused_as_well(
 ) -> None:
     standalone = Standalone(tmp_path / "mongo")
     with web(tmp_path, MONGODB_URI=standalone.uri) as running, standalone:
-        assert wait_until(lambda: not running.is_running(), seconds=20)
+        assert wait_until(lambda: not running.is_running(), seconds=60)
         assert "Make it a replica set" in running.printed()
 
 
@@ -105,7 +105,7 @@ def test_a_database_of_a_newer_release_that_comes_later_is_refused_as_well(tmp_p
         future = {"app": "projects", "name": "0099_future", "applied": datetime.now(UTC)}
         database["django_migrations"].insert_one(future)
     with web(tmp_path, MONGODB_URI=mongo.uri) as running, mongo:
-        assert wait_until(lambda: not running.is_running(), seconds=20)
+        assert wait_until(lambda: not running.is_running(), seconds=60)
         assert "0099_future" in running.printed()
 
 

@@ -27,7 +27,9 @@ from tests.watched import WatchedWeb, web
 
 pytestmark = pytest.mark.usefixtures("db")
 CALLERS = 6
-DELAY = 1.5
+DELAY = 3
+"""Seconds between the signal and the end of it: in these a probe and some changes are answered,
+which take a tenth of that."""
 LIVES_ON = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -138,9 +140,9 @@ def test_a_stop_under_load_loses_nothing_and_cuts_nobody_off(
     ask_to_end(running)
     assert wait_until(lambda: readiness(running) == "stopping", seconds=DELAY)
     told = [len(caller.acknowledged) for caller in callers]
-    assert wait_until(lambda: not running.is_running(), seconds=20)
+    assert wait_until(lambda: not running.is_running(), seconds=60)
     for caller in callers:
-        caller.join(20)
+        caller.join(60)
 
     assert_nobody_was_cut_off(callers)
     assert all(caller.refused for caller in callers)  # that is how they noticed
@@ -165,11 +167,11 @@ def test_workers_that_are_replaced_cut_nobody_off(
     def has_stopped() -> bool:
         return sum(line["event"] == "stopped" for line in running.lines()) == 2
 
-    assert wait_until(has_stopped, seconds=30)
+    assert wait_until(has_stopped, seconds=60)
     time.sleep(0.5)
     for caller in callers:
         caller.is_over.set()
-        caller.join(20)
+        caller.join(60)
     assert_nobody_was_cut_off(callers)
     assert not any(caller.refused for caller in callers)
     assert all(len(c.acknowledged) > n for c, n in zip(callers, before, strict=True))
@@ -193,11 +195,11 @@ def test_what_has_begun_is_finished_and_who_comes_then_is_refused(tmp_path: Path
             with socket.socket() as late:
                 return late.connect_ex(("127.0.0.1", running.port)) != 0
 
-        assert wait_until(is_refused, seconds=3)
+        assert wait_until(is_refused, seconds=15)
         assert running.is_running()
         begun.sendall(body[5:])
         answer = answered(begun)
-        assert wait_until(lambda: not running.is_running(), seconds=10)
+        assert wait_until(lambda: not running.is_running(), seconds=60)
 
     assert answer.startswith(b"HTTP/1.1 201 ")
     head, _, content = answer.partition(b"\r\n\r\n")
@@ -235,7 +237,7 @@ def test_what_the_cache_owes_is_paid_by_a_worker_that_ends(tmp_path: Path) -> No
             ask_to_end(running)
             time.sleep(0.3)
             redis.go_on()
-            assert wait_until(lambda: not running.is_running(), seconds=20)
+            assert wait_until(lambda: not running.is_running(), seconds=60)
 
         assert not redis.client.exists(kept)
 

@@ -17,6 +17,7 @@ from pymongo import MongoClient
 from projects.models import Project
 from snipix.audit import AuditEntry
 from snipix.demo.client import Client
+from snipix.local.processes import wait_until
 from tests.conftest import KEPT
 from tests.faults import load, web, witness
 from tests.faults.laboratory import REQUEST_DEADLINE, Laboratory, Logged
@@ -289,6 +290,7 @@ def run(lab: Laboratory, trial: Trial, seconds: float, seed: int = 1) -> Outcome
             trial.happens(lab, seconds)
             repaired_at = monotonic()
             sleep(AFTER_SECONDS)
+            wait_until(lambda: have_all_succeeded(makers), seconds=load.PATIENCE_SECONDS)
         recovered = recoveries(lab.web.port)
         saves = [save for maker in makers for save in maker.saves]
         load.settle(saves, lab.web.port)
@@ -297,6 +299,12 @@ def run(lab: Laboratory, trial: Trial, seconds: float, seed: int = 1) -> Outcome
         _forget(lab)
     sent = [sent for maker in makers for sent in maker.sent]
     return Outcome(trial, sent, repaired_at, findings, lab.logged(), recovered - before)
+
+
+def have_all_succeeded(makers: Sequence[Filmmaker]) -> bool:
+    """Whether each kind of request did at least once, which on a slow machine takes a while."""
+    done = {sent.kind for m in makers for sent in tuple(m.sent) if sent.outcome == "succeeded"}
+    return done >= set(KINDS)
 
 
 @contextmanager

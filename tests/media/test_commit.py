@@ -34,7 +34,7 @@ def test_a_file_that_a_project_may_name_stays(
     assert (response.status_code, response.json()["code"]) == (503, "outcome-unknown")
     assert len(files(media)) == 2
     mongo.start()
-    assert wait_until(test_commit.is_back, seconds=5)
+    assert wait_until(test_commit.is_back, seconds=30)
     assert Project.objects.get().version == 2
     assert api("GET", "/projects/film/video/").getvalue() == film()
     assert upload(api, "film", idempotency_key="k").status_code == 201

@@ -1,7 +1,7 @@
 import itertools
 import json
 from random import Random
-from time import perf_counter
+from time import thread_time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -648,6 +648,6 @@ def test_two_thousand_clips_are_merged_in_a_moment():
     base = samples.timeline(1, 2_000)
     theirs, mine = (samples.move_clip(base, Random(seed)) for seed in (1, 2))
     sides = [states.decode(states.encode(side), TimelineState) for side in (base, theirs, mine)]
-    start = perf_counter()
+    start = thread_time()  # of the processor: what else a busy machine does doesn't count
     assert merge(*sides).state
-    assert perf_counter() - start < 0.5, "it takes 20 ms on a machine that isn't busy"
+    assert thread_time() - start < 0.5, "it takes 20 ms"
