@@ -19,7 +19,6 @@ import pytest
 from snipix import local
 from snipix.local import ports
 
-CHILDREN = Path(__file__).parent / "children"
 _cleanup = contextlib.ExitStack()
 
 
@@ -38,7 +37,6 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     # What tests leave in temporary folders, and killed processes of theirs, goes with it.
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
     _share_ports()
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(CHILDREN), *_set("PYTHONPATH")])
     # Longer than a machine that does everything at once ever takes to answer.
     os.environ["REDIS_TIMEOUT"] = "1"
     if not os.environ.get("MONGODB_URI"):
@@ -49,10 +47,6 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     os.environ["MONGODB_DATABASE"] = f"snipix_tests_{os.getpid()}"
     os.environ["MEDIA_ROOT"] = str(folder / "media")
     os.environ["SECRET_KEY"] = "only-for-tests-" + "0123456789" * 5
-
-
-def _set(variable: str) -> list[str]:
-    return [value] if (value := os.environ.get(variable)) else []
 
 
 def _share_ports() -> None:
