@@ -16,6 +16,8 @@ from snipix.refusals import InvalidState, Problem, not_json, refuse
 from timelines.elements import same
 
 MAX_OPERATIONS = 20_000
+_CHARACTERS = 16
+"""Of a text that is copied: so many count as one more value."""
 
 Operation: TypeAlias = dict[str, Any]
 
@@ -69,7 +71,7 @@ def apply(document: Any, patch: Any) -> Any:
         try:
             copied += _size_of_copy(document, operation)
             if copied > MAX_VALUES:
-                reason = f"makes this patch copy more than {MAX_VALUES:,} values"
+                reason = f"makes this patch copy more than {MAX_VALUES:,} values, or long texts"
                 raise InvalidState([Problem(f"[{at}]", reason, "Copy less.")])
             document = JsonPatch([operation]).apply(document, in_place=True)
         except (JsonPatchException, JsonPointerException, RecursionError) as error:
@@ -109,8 +111,13 @@ def _size_of_copy(document: Any, operation: Operation) -> int:
     while rest:
         value = rest.pop()
         count += 1
-        if isinstance(value, dict | list):
-            rest.extend(value.values() if isinstance(value, dict) else value)
+        if isinstance(value, str):
+            count += len(value) // _CHARACTERS
+        elif isinstance(value, list):
+            rest.extend(value)
+        elif isinstance(value, dict):
+            count += sum(map(len, value)) // _CHARACTERS
+            rest.extend(value.values())
     return count
 
 

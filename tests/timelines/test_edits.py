@@ -224,6 +224,17 @@ def test_free_values_of_edits_may_be_as_deep_as_those_of_states():
     assert found.reason == "is nested too deeply"
 
 
+def test_splits_of_a_large_clip_are_refused_before_they_fill_the_memory():
+    large = replace(a_state().layers[0].clips[0], metadata={"a": "x" * 2**22})
+    state = a_state(layers=[Layer(id="picture", type="video", clips=[large])])
+    splits = [
+        {"op": "split_clip", "clip": "one", "at": 2 - FRAME * number, "new_id": f"{number}"}
+        for number in range(1, 50)
+    ]
+    found = problem(*splits, state=state)
+    assert (found.path, "copy more than" in found.reason) == ("edits[3].clip", True)
+
+
 @pytest.mark.parametrize(
     ("limit", "operation", "path"),
     [

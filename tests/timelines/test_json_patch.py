@@ -135,6 +135,13 @@ def test_copies_of_copies_are_refused_before_they_fill_the_memory():
     assert path == "[9]"
 
 
+@pytest.mark.parametrize("large", ["x" * 2**22, {"x" * 2**22: 1}])
+def test_copies_of_a_long_text_are_refused_before_they_fill_the_memory(large):
+    copies = [{"op": "copy", "from": "/a", "path": f"/{number}"} for number in range(1_000)]
+    [path] = refused({"a": large}, *copies)
+    assert path == "[3]"
+
+
 def test_a_document_that_gets_too_deep_is_refused():
     nested = {"op": "copy", "from": "/a", "path": "/a/a"}
     deeper = [{**nested, "path": "/a" * (2**number + 1)} for number in range(9)]

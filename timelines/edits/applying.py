@@ -205,6 +205,7 @@ def _split_clip(op: ops.SplitClip, table: Table) -> None:
     piece, clip = table.settled(op.clip)
     table.check_free(op.new_id, "new_id")
     table.check_room(1, "new_id")
+    table.check_copy(clip, "clip")
     cut = _snapped(op.at, "at", grid)
     start, duration = grid.exact(clip.start_time), grid.exact(clip.duration)
     length = cut - start

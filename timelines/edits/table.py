@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from msgspec.structs import replace
 
-from timelines.edits.checks import check_unlocked, taken, too_many, unknown
+from snipix import states
+from timelines.edits.checks import check_unlocked, refusal, taken, too_many, unknown
 from timelines.edits.grid import Grid
 from timelines.state import MAX_CLIPS, MAX_SECONDS, TOLERANCE, Clip, Layer, Marker, TimelineState
 
@@ -89,6 +91,7 @@ class Table:
         self._pieces: dict[str, Piece] = {}
         self._markers: dict[str, Marker] | None = None
         self._fields: dict[str, Any] = {}
+        self._copied = 0
 
     # --- Layers
 
@@ -178,6 +181,13 @@ class Table:
         """Refuse more clips than a timeline may hold."""
         if len(self._lane_of) + clips > MAX_CLIPS:
             raise too_many(path, MAX_CLIPS, "clips")
+
+    def check_copy(self, clip: Clip, path: str) -> None:
+        """Refuse edits that copy more than a timeline may hold: of what is large, some would."""
+        self._copied += len(states.encode(clip))
+        if self._copied > settings.MAX_STATE_BYTES:
+            reason = f"makes these edits copy more than {settings.MAX_STATE_BYTES:,} bytes"
+            raise refusal(path, reason, "Keep what is large in a file, and its address here.")
 
     # --- Everything else
 
