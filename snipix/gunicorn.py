@@ -69,6 +69,7 @@ _port = environment.integer("SNIPIX_PORT", 8000)
 bind = environment.text("WEB_BIND", f"127.0.0.1:{_port}")
 worker_class = Worker
 Worker.stop_delay = settings.STOP_DELAY
+Worker.patience = settings.BODY_TIMEOUT
 workers = settings.WEB_CONCURRENCY
 threads = settings.WEB_THREADS
 timeout = int(settings.REQUEST_DEADLINE) + 10

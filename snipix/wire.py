@@ -52,7 +52,6 @@ class GuardMiddleware:
         error = _body_error(request) or _origin_error(request)
         if error:
             return errors.problem_response(error, request)
-        _limit_waiting(request)
         response = self.get_response(request)
         if response.status_code == HTTPStatus.NOT_MODIFIED:
             # Django says 0, which isn't the length of what the 304 stands for (RFC 9110, 8.6).
@@ -86,13 +85,6 @@ class ETagMiddleware:
         kept = ("ETag", "Cache-Control", "Vary")
         headers = {name: response[name] for name in kept if name in response}
         return HttpResponse(status=HTTPStatus.NOT_MODIFIED, headers=headers)
-
-
-def _limit_waiting(request: HttpRequest) -> None:
-    """End a request whose body stops coming: until then it would hold one of a few threads."""
-    socket = request.META.get("gunicorn.socket")
-    if socket is not None:
-        socket.settimeout(settings.BODY_TIMEOUT)
 
 
 def is_upload(request: HttpRequest) -> bool:

@@ -6,9 +6,13 @@ that load balancers notice, but keeps no connection: each answer says `Connectio
 
 gunicorn itself keeps a socket open on which it doesn't accept any more: who connects then would
 hang, and be cut off in the end. Once it is closed they are refused, and know that nothing was done.
+
+Nobody is waited for in the loop that everybody needs: gunicorn would wait there for each client to
+close its side of a connection that is over. The thread that has answered does it (`snipix.pace`).
 """
 
 import select
+import socket
 import time
 from math import inf
 from typing import Any
@@ -16,13 +20,15 @@ from typing import Any
 from gunicorn.workers.gthread import ThreadWorker
 
 from snipix import stopping
+from snipix.pace import Paced
 
 
 class Worker(ThreadWorker):
     """gunicorn's worker with threads, which leaves when nobody needs it any more."""
 
     stop_delay = 0.0
-    """Seconds; gunicorn's configuration sets it."""
+    patience = 10.0
+    """Seconds that a client may rest. gunicorn's configuration sets both."""
     alive: bool
     _stops_at = inf
 
@@ -33,6 +39,21 @@ class Worker(ThreadWorker):
             self.max_keepalived = 0  # what was promised to stay open does, until its next answer
             self._stops_at = time.monotonic() + self.stop_delay
             self.method_queue.defer(lambda: None)  # wakes the loop
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Have a thread take a connection on which a request comes."""
+        if type(conn.sock) is socket.socket:
+            conn.sock = Paced(conn.sock, self.patience)
+        if isinstance(conn.sock, Paced):  # not where gunicorn itself speaks TLS
+            conn.sock.begin()
+        super().enqueue_req(conn)
+
+    def handle(self, conn: Any) -> Any:
+        """Answer a request, in a thread. Returns whether the connection stays open."""
+        stays = super().handle(conn)
+        if not stays and isinstance(conn.sock, Paced):
+            conn.sock.end()
+        return stays
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """One turn of the loop; the one after the delay is the last."""
