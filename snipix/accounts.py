@@ -26,7 +26,7 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from snipix import cache, limits
+from snipix import cache, limits, resilience
 from snipix.cache import Name
 from snipix.logs import client_address
 from snipix.mongo import one
@@ -119,7 +119,7 @@ class Token(models.Model):
         digest = _digest(secret)
 
         def load() -> bytes | None:
-            return limits.guess(request, lambda: _load_account(digest))
+            return resilience.read(lambda: limits.guess(request, lambda: _load_account(digest)))
 
         content = cache.current.get(Name("account", digest), load)
         account = msgspec.json.decode(content, type=_Account) if content else None

@@ -118,9 +118,9 @@ class DocumentViewSet(viewsets.GenericViewSet):
         _ = request.body
         super().initial(request, *args, **kwargs)
         _ = request.data  # parsed before anything is looked up: a broken body is refused as such
-        handlers = vars(self)
-        if request.method == "GET" and "get" in handlers:
-            handlers["get"] = partial(_read, handlers["get"])
+        handlers, method = vars(self), (request.method or "").lower()
+        if method in ("get", "head") and method in handlers:
+            handlers[method] = partial(_read, handlers[method])
 
     @property
     def actor(self) -> Actor:

@@ -6,6 +6,7 @@ documents as RFC 9457 defines them.
 """
 
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -295,8 +296,11 @@ def page_not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
 
 
 def server_error(request: HttpRequest) -> JsonResponse:
+    """Answer what went wrong outside of views, too: a middleware that can't store a session."""
     detail = "Something went wrong on the server. It was logged under this request id."
-    return problem_response(_from_status(500, detail, {}), request)
+    exc = sys.exception()
+    known = as_snipix_error(exc) if isinstance(exc, Exception) else None
+    return problem_response(known or _from_status(500, detail, {}), request)
 
 
 def _from_status(status: int, detail: str, headers: Mapping[str, str]) -> SnipixError:

@@ -309,7 +309,8 @@ class _Run:
     def _unknown(self) -> errors.OutcomeUnknown:
         return errors.OutcomeUnknown(
             "The connection to the database broke while your change was being saved. "
-            "Send it again with the same Idempotency-Key: it takes effect once."
+            "Send it again with the same Idempotency-Key: it takes effect once. "
+            "If it had none, look first whether it was saved."
         )
 
 

@@ -49,6 +49,25 @@ def test_every_page_of_every_model_answers(site: Client, model: Any) -> None:
     assert site.get(url(model, "add")).status_code == (200 if model in (User, Group) else 403)
 
 
+def test_a_login_that_cant_be_stored_is_a_503(root: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Django stores the session after the view, where no error is the view's any more."""
+    root.set_password("secret")
+    root.save()
+    store = SessionStore.save
+
+    def save(self: SessionStore, must_create: bool = False) -> None:
+        if not must_create:
+            raise OperationalError("private")
+        store(self, must_create)
+
+    monkeypatch.setattr(SessionStore, "save", save)
+    browser = Client(raise_request_exception=False)
+    response = browser.post("/admin/login/", {"username": "root", "password": "secret"})
+    assert (response.status_code, response.json()["code"]) == (503, "database-unavailable")
+    assert int(response["Retry-After"]) > 0
+    assert "private" not in text(response)
+
+
 @pytest.mark.usefixtures("everything")
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 def test_odd_addresses_do_no_harm(site: Client, model: Any) -> None:

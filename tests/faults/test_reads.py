@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from pymongo.errors import AutoReconnect, OperationFailure, ServerSelectionTimeoutError
 from pymongo.synchronous.collection import Collection
 
-from tests.conftest import Api
+from tests.conftest import Api, as_
 
 Fail = Callable[..., None]
 
@@ -46,6 +47,20 @@ def test_a_read_that_fails_twice_is_answered(
     address = f"/projects/{api.create()['id']}/{path}"
     fail(2, error)
     assert api("GET", address).status_code == 200
+    assert fail.left == []  # type: ignore[attr-defined]
+
+
+def test_so_is_a_question_for_the_head_alone(api: Api, fail: Fail) -> None:
+    address = f"/projects/{api.create()['id']}/versions/"
+    fail(2, MOMENTARY[0])
+    assert api("HEAD", address).status_code == 200
+
+
+@pytest.mark.usefixtures("accounts")
+def test_who_asks_is_looked_for_again_too(alice: User, fail: Fail) -> None:
+    client = as_(alice)
+    fail(2, MOMENTARY[0])
+    assert client("POST", "/projects/", {"name": "Film"}).status_code == 201
     assert fail.left == []  # type: ignore[attr-defined]
 
 
