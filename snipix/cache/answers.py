@@ -19,7 +19,6 @@ from snipix.cache.names import Name, kept_seconds, ttl_seconds
 from snipix.cache.records import Current
 from snipix.cache.serializer import seal, unseal
 from snipix.cache.servers import Server
-from snipix.database.base import refuse_if_away
 from snipix.mongo import is_away
 
 Coding = Literal["", "gzip", "zstd"]
@@ -143,20 +142,27 @@ class Pages:
         self, viewer: str, query: str, make: Callable[[], bytes], coding: Coding = ""
     ) -> Body:
         """Return a page: the kept one, otherwise what `make` reads. Its ETag is empty."""
-        found = self._current.find(Name("list", viewer), _new_generation)
+        made: list[bytes] = []
+
+        def new_generation() -> bytes:
+            """A word that no list has had, as soon as there is a page to keep under it.
+
+            So what there was stays in use, if the database is going away just now.
+            """
+            made.append(make())
+            return secrets.token_hex(8).encode()
+
+        def page() -> bytes:
+            return made[-1] if made else make()
+
+        found = self._current.find(Name("list", viewer), new_generation)
         if not found.is_kept or not found.content:
-            return packed(Body("", make()), coding)
+            return packed(Body("", page()), coding)
         generation = found.content.decode()
         digest = hashlib.sha256(query.encode()).hexdigest()
         key = f"{viewer}?{digest}"
-        body = self._bodies.fetch("list", key, generation, lambda: (generation, make()), coding)
+        body = self._bodies.fetch("list", key, generation, lambda: (generation, page()), coding)
         return body._replace(etag="")
-
-
-def _new_generation() -> bytes:
-    """A word that no list has had. Raises PyMongoError while nothing could be read under it."""
-    refuse_if_away()
-    return secrets.token_hex(8).encode()
 
 
 def packed(body: Body, coding: Coding) -> Body:

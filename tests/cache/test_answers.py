@@ -11,8 +11,10 @@ import zstandard
 from django.core.cache import caches
 from hypothesis import given
 from hypothesis import strategies as st
+from pymongo.errors import ServerSelectionTimeoutError
 
 from snipix import memory
+from snipix.cache import staleness
 from snipix.cache.answers import Body, Coding
 from snipix.cache.names import Name
 from snipix.cache.serializer import seal, unseal
@@ -287,3 +289,27 @@ def test_without_redis_every_page_is_read(settings: Any) -> None:
         process.pages.fetch("alice", "", alices)
 
     assert alices.reads == 2
+
+
+def test_a_page_past_its_time_is_not_lost_to_a_database_that_is_going_away(
+    here: Process, settings: Any
+) -> None:
+    settings.CACHE_TTLS = {**settings.CACHE_TTLS, "list": 0.05}
+    here.pages.fetch("alice", "", List())
+    time.sleep(0.1)
+
+    def away() -> bytes:
+        """Nobody knows yet that it is."""
+        raise ServerSelectionTimeoutError("nobody answers")
+
+    for _ in range(2):
+        assert here.pages.fetch("alice", "", away).content == b"old"
+    assert staleness.age() is not None
+    with pytest.raises(ServerSelectionTimeoutError):
+        here.pages.fetch("bob", "", away)
+
+
+def test_a_page_is_made_once_for_its_generation_and_itself(here: Process) -> None:
+    make = Maker()
+    here.pages.fetch("alice", "", lambda: make()[1])
+    assert make.calls == 1
