@@ -13,8 +13,6 @@ from math import inf
 
 LEAST = 1_000
 """Bytes that have to come for a second that was waited."""
-LINGER_SECONDS = 2.0
-"""How long the other side is given to see that an answer is over."""
 _PART_BYTES = 256 * 1024
 """Of an answer: as many are taken within the time that one write has."""
 
@@ -26,15 +24,14 @@ class Paced(socket.socket):
         """Take over a connected socket; its client may rest for so many seconds."""
         super().__init__(fileno=sock.detach())
         self._seconds = self._left = seconds
-        self._has_answered = self._has_ended = False
 
     def begin(self) -> None:
         """A request begins, and with it all of its time. What we do ourselves takes none of it."""
-        self._left, self._has_answered = self._seconds, False
+        self._left = self._seconds
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        if self._has_ended:
-            return b""
+        if self.gettimeout() == 0:
+            return super().recv(size, flags)  # nobody waits
         began = time.monotonic()
         with self._within(min(self._left, self.gettimeout() or inf)):
             data = super().recv(size, flags)
@@ -43,27 +40,10 @@ class Paced(socket.socket):
         return data
 
     def sendall(self, data: bytes, flags: int = 0) -> None:  # type: ignore[override]
-        self._has_answered = True
         view = memoryview(data)
         for start in range(0, len(view), _PART_BYTES):
             with self._within(self._seconds):
                 super().sendall(view[start : start + _PART_BYTES], flags)
-
-    def end(self) -> None:
-        """Say that no more comes, and wait until the other side says so, too (RFC 9112, 9.6).
-
-        Closed at once, a connection on which the client still sends loses the answer's last part.
-        """
-        until = time.monotonic() + (LINGER_SECONDS if self._has_answered else 0)
-        try:
-            self.shutdown(socket.SHUT_WR)
-            while (left := until - time.monotonic()) > 0:
-                self.settimeout(left)
-                if not super().recv(_PART_BYTES):
-                    break
-        except OSError:
-            pass  # it is gone, or won't go
-        self._has_ended = True
 
     @contextmanager
     def _within(self, seconds: float) -> Iterator[None]:

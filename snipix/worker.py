@@ -7,13 +7,17 @@ that load balancers notice, but keeps no connection: each answer says `Connectio
 gunicorn itself keeps a socket open on which it doesn't accept any more: who connects then would
 hang, and be cut off in the end. Once it is closed they are refused, and know that nothing was done.
 
-Nobody is waited for in the loop that everybody needs: gunicorn would wait there for each client to
-close its side of a connection that is over. The thread that has answered does it (`snipix.pace`).
+No client is waited for where that keeps others from being served. One that is too slow loses its
+thread (`snipix.pace`). One that has had the last answer on a connection may take a moment to close
+it (RFC 9112, 9.6), but not in the loop that accepts all others, as gunicorn would have it.
 """
 
 import select
+import selectors
 import socket
 import time
+from collections import deque
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -21,6 +25,10 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from snipix import stopping
 from snipix.pace import Paced
+
+LEAVE_SECONDS = 2.0
+"""That a client may take to close a connection after the last answer."""
+_CHUNK_BYTES = 65_536
 
 
 class Worker(ThreadWorker):
@@ -31,6 +39,11 @@ class Worker(ThreadWorker):
     """Seconds that a client may rest. gunicorn's configuration sets both."""
     alive: bool
     _stops_at = inf
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._leaving: deque[Any] = deque()
+        """Connections with nothing more to say, in the order in which they are closed."""
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin to stop. A signal's handler: it takes no lock, and starts no thread."""
@@ -48,19 +61,57 @@ class Worker(ThreadWorker):
             conn.sock.begin()
         super().enqueue_req(conn)
 
-    def handle(self, conn: Any) -> Any:
-        """Answer a request, in a thread. Returns whether the connection stays open."""
-        stays = super().handle(conn)
-        if not stays and isinstance(conn.sock, Paced):
-            conn.sock.end()
-        return stays
-
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """One turn of the loop; the one after the delay is the last."""
-        left = max(self._stops_at - time.monotonic(), 0.0)
-        super().wait_for_and_dispatch_events(min(timeout, left) if self.alive else timeout)
+        next_at = self._stops_at if self.alive else inf
+        if self._leaving:
+            next_at = min(next_at, self._leaving[0].timeout)
+        left = max(next_at - time.monotonic(), 0.0)
+        super().wait_for_and_dispatch_events(min(timeout, left))
         if time.monotonic() >= self._stops_at:
             self.alive = False
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """Keep a connection for its next request, or let it end: not by waiting for its client."""
+        conn.close = partial(self._close, conn)
+        super().finish_request(conn, fs)
+
+    def _close(self, conn: Any, graceful: bool = False) -> None:
+        """Close a connection; with `graceful`, listen beside all else until its client has.
+
+        What a client still sends is read, or the kernel would reset the connection, and what it
+        hasn't read yet of its answer could be lost.
+        """
+        if not (graceful and _said_goodbye(conn.sock)):
+            conn.sock.close()
+            return
+        conn.sock.setblocking(False)
+        conn.timeout = time.monotonic() + LEAVE_SECONDS
+        self.nr_conns += 1
+        self._leaving.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._listen, conn))
+
+    def _listen(self, conn: Any, sock: socket.socket) -> None:
+        try:
+            is_over = not sock.recv(_CHUNK_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            is_over = True
+        if is_over:
+            self._end(conn)
+
+    def _end(self, conn: Any) -> None:
+        self._leaving.remove(conn)
+        self.poller.unregister(conn.sock)
+        self.nr_conns -= 1
+        conn.sock.close()
+
+    def murder_pending(self) -> None:
+        """Close what takes too long; called after each turn of the loop."""
+        super().murder_pending()
+        while self._leaving and self._leaving[0].timeout <= time.monotonic():
+            self._end(self._leaving[0])
 
     def set_accept_enabled(self, enabled: bool) -> None:
         super().set_accept_enabled(enabled)
@@ -73,3 +124,12 @@ class Worker(ThreadWorker):
             while select.select([listener], [], [], 0)[0]:
                 self.accept(listener)
             listener.close()
+
+
+def _said_goodbye(sock: socket.socket) -> bool:
+    """Tell the other side that nothing more comes; whether it is there to hear it."""
+    try:
+        sock.shutdown(socket.SHUT_WR)
+    except OSError:
+        return False
+    return True
