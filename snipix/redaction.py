@@ -21,6 +21,7 @@ _named = re.compile(_NAMES, re.IGNORECASE)
 # Strangers choose parts of these texts: every repetition is bounded or can't be entered twice.
 _hidden: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"://[^\s'\"]*@"), f"://{REMOVED}@"),  # greedy: a password may hold an @
+    (re.compile(r"\bsnx_[\w-]{8,}"), REMOVED),  # a token of ours, as somebody put it into a path
     (re.compile(r"\b(bearer|basic|token) {1,3}[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1 {REMOVED}"),
     (
         re.compile(
@@ -32,7 +33,7 @@ _hidden: list[tuple[re.Pattern[str], str]] = [
     ),
     (re.compile(r"\?[^\s'\"]+"), f"?{REMOVED}"),  # query strings
 ]
-_suspicious = re.compile(rf"[?@]|bearer|basic|{_NAMES}", re.IGNORECASE)
+_suspicious = re.compile(rf"[?@]|snx_|bearer|basic|{_NAMES}", re.IGNORECASE)
 """What all of these have; hardly any text has it, and every request logs some."""
 _controls = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 

@@ -384,6 +384,7 @@ def test_no_secret_of_a_request_reaches_the_console(
         "Authorization: Bearer s3cr3t-word",
         "Authorization: Basic s3cr3tczNjcjN0LXdvcmQ=",
         "sent bearer s3cr3t-word",
+        "/api/v1/projects/snx_s3cr3t-word/",
         "Cookie: csrftoken=s3cr3t; sessionid=s3cr3t",
         "{'password': 's3cr3t word', 'n': 1}",
         '{"password": "s3cr3t word", "n": 1}',
