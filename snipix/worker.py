@@ -1,4 +1,6 @@
-"""How a worker of gunicorn ends: it tells first, finishes what it has begun, and cuts nobody off.
+"""A worker of gunicorn: how it ends, and whom it waits for.
+
+It tells before it ends, finishes what it has begun, and cuts nobody off.
 
 On SIGTERM `/health/ready` says 503 at once. For STOP_DELAY seconds the worker goes on serving, so
 that load balancers notice, but keeps no connection: each answer says `Connection: close` (RFC 9112,
@@ -21,6 +23,7 @@ from functools import partial
 from math import inf
 from typing import Any
 
+from gunicorn.workers import gthread
 from gunicorn.workers.gthread import ThreadWorker
 
 from snipix import stopping
@@ -28,6 +31,8 @@ from snipix.pace import Paced
 
 LEAVE_SECONDS = 2.0
 """That a client may take to close a connection after the last answer."""
+SILENCE_SECONDS = 0.05
+"""For how long a thread waits for the first byte on a connection; after that, the loop does."""
 _CHUNK_BYTES = 65_536
 
 
@@ -60,6 +65,13 @@ class Worker(ThreadWorker):
         if isinstance(conn.sock, Paced):  # not where gunicorn itself speaks TLS
             conn.sock.begin()
         super().enqueue_req(conn)
+
+    def handle(self, conn: Any) -> Any:
+        """Answer a request, in a thread. Returns whether the connection stays open."""
+        is_new = not (conn.initialized or conn.data_ready)
+        if self.alive and is_new and not conn.wait_for_data(SILENCE_SECONDS):
+            return gthread._DEFER
+        return super().handle(conn)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """One turn of the loop; the one after the delay is the last."""
@@ -117,6 +129,12 @@ class Worker(ThreadWorker):
         super().set_accept_enabled(enabled)
         if not self.alive:
             self._leave()
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """Nor is a connection waited for on which nothing has come yet."""
+        super()._cap_keepalive(deadline)
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, deadline)
 
     def _leave(self) -> None:
         """Take those whom the kernel has connected already, and listen no more."""

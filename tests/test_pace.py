@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,7 @@ from tests.watched import WatchedWeb, web
 
 PATIENCE = 1
 THREADS = 4
+LIVES = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 HEAD = b"POST /api/v1/projects/ HTTP/1.1\r\nHost: localhost\r\n"
 
 
@@ -44,6 +47,29 @@ def test_heads_that_never_end_hold_no_thread(running: WatchedWeb) -> None:
     for sock in halves:
         with sock:
             assert sock.recv(1000) == b""  # nothing was asked, so nothing is answered
+
+
+def test_connections_on_which_nothing_comes_hold_no_thread(running: WatchedWeb) -> None:
+    """Browsers open them in advance."""
+    silent = [send(running, b"") for _ in range(3 * THREADS)]
+    try:
+        assert seconds_until_served(running) < 2
+        silent[0].sendall(LIVES)
+        assert silent[0].recv(1000).startswith(b"HTTP/1.1 200 ")
+    finally:
+        for sock in silent:
+            sock.close()
+
+
+def test_a_connection_on_which_nothing_comes_puts_off_no_stop(tmp_path: Path) -> None:
+    with web(tmp_path, STOP_DELAY="0") as running, send(running, b"") as silent:
+        time.sleep(1)
+        assert running.process is not None
+        running.process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        assert silent.recv(1000) == b""
+        assert wait_until(lambda: not running.is_running(), seconds=20)
+        assert time.monotonic() - began < 8
 
 
 def test_a_body_that_comes_byte_by_byte_is_given_up(running: WatchedWeb) -> None:
