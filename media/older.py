@@ -53,13 +53,13 @@ class OlderUploadViewSet(OlderPath, UploadViewSet):
         """Upload a project's video."""
         self.check_upload()
         with self.form() as form:
-            project = self.writable(self._project_id(form.fields))
+            project = self.found(self._project_id(form.fields))
             return self.take_in(form, project, _answer)
 
     def check_fields(self, fields: Mapping[str, str]) -> None:
         """Whose project it is, where the form says so before its file."""
         if "project_id" in fields:
-            self.writable(fields["project_id"])
+            self.found(fields["project_id"])
 
     def _project_id(self, fields: Mapping[str, str]) -> str:
         if "project_id" not in fields:

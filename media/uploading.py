@@ -14,7 +14,7 @@ from media.facts import TooManyUploads
 from media.forms import FormParser, FormWithFile
 from projects.models import Project
 from projects.state import Video
-from snipix import api, errors, etags, idempotency
+from snipix import api, errors, etags, idempotency, resilience
 from snipix.idempotency import Answer
 from snipix.parameters import refuse_unknown
 
@@ -55,6 +55,13 @@ class UploadViewSet(api.DocumentViewSet):
         if not isinstance(form, FormWithFile):  # there was no body
             raise forms.without_file()
         return form
+
+    def found(self, project_id: str) -> Project:
+        """As `writable`, before the change begins: looked for again where that fails for a moment.
+
+        The file may have come by then, and its sender would have to send it once more.
+        """
+        return resilience.read(lambda: self.writable(project_id))
 
     def writable(self, project_id: str) -> Project:
         """The project that is to get a video. Raises NotFound, Forbidden and VersionMismatch."""

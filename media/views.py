@@ -17,7 +17,7 @@ from media.uploading import UploadViewSet
 from projects.models import Project, Right
 from projects.serializers import ProjectSerializer
 from projects.state import ProjectState
-from snipix import api, errors, etags, history, openapi, times, wire
+from snipix import api, errors, etags, history, openapi, resilience, times, wire
 from snipix.idempotency import Answer
 from snipix.mongo import one
 from snipix.openapi import ProblemDocument
@@ -98,7 +98,7 @@ class VideoViewSet(UploadViewSet, MediaViewSet):
     )
     def upload(self, request: Request, project_id: str) -> Response:
         """Upload the project's video. MP4, MOV, AVI, MKV and WebM are taken, by their content."""
-        project = self.get_project("write")
+        project = resilience.read(lambda: self.get_project("write"))
         if "Idempotency-Key" not in request.headers:  # a repeat was made on an older version
             etags.check_match(request, project.etag)
         self.check_upload()

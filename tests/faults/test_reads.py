@@ -9,6 +9,7 @@ from pymongo.errors import AutoReconnect, OperationFailure, ServerSelectionTimeo
 from pymongo.synchronous.collection import Collection
 
 from tests.conftest import Api, as_
+from tests.media.conftest import upload
 
 Fail = Callable[..., None]
 
@@ -54,6 +55,13 @@ def test_so_is_a_question_for_the_head_alone(api: Api, fail: Fail) -> None:
     address = f"/projects/{api.create()['id']}/versions/"
     fail(2, MOMENTARY[0])
     assert api("HEAD", address).status_code == 200
+
+
+def test_so_is_the_project_that_a_video_is_for(api: Api, fail: Fail) -> None:
+    project = api.create()["id"]
+    fail(2, MOMENTARY[0])
+    assert upload(api, project).status_code == 201
+    assert fail.left == []  # type: ignore[attr-defined]
 
 
 @pytest.mark.usefixtures("accounts")
