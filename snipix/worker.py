@@ -86,7 +86,18 @@ class Worker(ThreadWorker):
     def finish_request(self, conn: Any, fs: Any) -> None:
         """Keep a connection for its next request, or let it end: not by waiting for its client."""
         conn.close = partial(self._close, conn)
-        super().finish_request(conn, fs)
+        if fs.done() and not fs.cancelled() and fs.result() is gthread._DEFER:
+            self._wait_for_first_byte(conn)  # gunicorn would drop it, if this worker stops just now
+        else:
+            super().finish_request(conn, fs)
+
+    def _wait_for_first_byte(self, conn: Any) -> None:
+        patience = self.cfg.keepalive if self.alive else gthread.STOP_KEEPALIVE_LINGER
+        conn.timeout = time.monotonic() + patience
+        conn.sock.setblocking(False)
+        self.pending_conns.append(conn)
+        ready = partial(self.on_pending_socket_readable, conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, ready)
 
     def _close(self, conn: Any, graceful: bool = False) -> None:
         """Close a connection; with `graceful`, listen beside all else until its client has.
