@@ -113,7 +113,7 @@ def test_probes_only_read(client: Client) -> None:
 
 def test_it_is_ready_again_by_itself_after_the_database_was_killed(tmp_path: Path) -> None:
     with local.Mongo(tmp_path / "mongo") as mongo:
-        env = {"MONGODB_URI": mongo.uri, "MONGODB_MIN_POOL_SIZE": "1"}
+        env = {"MONGODB_URI": mongo.uri, "MONGODB_MIN_POOL_SIZE": "1", "MONGODB_TIMEOUT": "30"}
         with web(tmp_path, **env) as running:
             assert _ready(running)[1]["migrations"] == "pending"
             assert _ready(running)[0] == 503
@@ -125,7 +125,7 @@ def test_it_is_ready_again_by_itself_after_the_database_was_killed(tmp_path: Pat
             mongo.kill()
             began = time.monotonic()
             status, headers, body = running.get("/health/ready")
-            assert time.monotonic() - began < health.PING_SECONDS + 1
+            assert time.monotonic() - began < health.PING_SECONDS + 10, "requests wait for 30 s"
             assert status == 503
             assert int(headers["Retry-After"]) > 0
             assert json.loads(body)["status"] == "unavailable"

@@ -125,7 +125,7 @@ def nothing_kept(stage: Stage, project: str) -> Iterator[None]:
     assert read(stage, project).etag == etag
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(is_so: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline, "it didn't come to that"
@@ -241,7 +241,7 @@ def test_a_client_that_stops_is_told_and_leaves_nothing(stage: Stage, project: s
         began = time.monotonic()
         status, problem = answered(connection)
         assert (status, problem["code"]) == (408, "request-timeout")
-        assert time.monotonic() - began < BODY_TIMEOUT + 3
+        assert time.monotonic() - began < BODY_TIMEOUT + 10, "without it, for ever"
 
 
 def test_a_form_that_ends_too_early_leaves_nothing(stage: Stage, project: str) -> None:

@@ -19,13 +19,15 @@ SAVERS = 32
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with serving(tmp_path_factory.mktemp("older"), workers=3) as stage:
+    # On a busy machine, they take longer than people would wait.
+    env = {"REQUEST_DEADLINE": "60"}
+    with serving(tmp_path_factory.mktemp("older"), workers=3, **env) as stage:
         yield stage
 
 
 def send(stage: Stage, method: str, path: str, body: Any = None) -> Any:
     """What a call is answered, over a connection of its own."""
-    connection = http.client.HTTPConnection("127.0.0.1", stage.web.port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", stage.web.port, timeout=90)
     headers = {"Content-Type": "application/json"}
     connection.request(method, path, None if body is None else json.dumps(body), headers)
     with connection.getresponse() as response:
