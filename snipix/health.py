@@ -35,6 +35,11 @@ NEEDED = ("database", "transactions", "migrations", "restore")
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 _proven: set[str] = set()
 """What was true once stays true as long as this process runs."""
+_seen: dict[str, str] = {}
+"""What was found last, which counts where MongoDB answers too slowly to look again.
+
+It still serves then, if slowly; to be taken out of use, with all others, would help nobody.
+"""
 
 
 class StandaloneServer(ImproperlyConfigured):
@@ -164,9 +169,10 @@ def _database_checks() -> dict[str, str]:
             hello = connection.connection.admin.command("hello")
         checks["database"] = "ok" if hello.get("isWritablePrimary") else "read-only"
         checks["transactions"] = "ok" if _has_transactions(hello) else "unsupported"
+        checks |= _seen
         with pymongo.timeout(PING_SECONDS):
-            checks["migrations"] = _migrations()
-            checks["restore"] = _restore()
+            for name, find in (("migrations", _migrations), ("restore", _restore)):
+                checks[name] = _seen[name] = find()
     except (PyMongoError, DatabaseError) as error:
         _log.warning("database not reached", error=type(error.__cause__ or error).__name__)
     return checks

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.test import Client
 from pymongo.uri_parser import parse_uri
 
+from snipix import health
 from snipix.database.base import patient
 from snipix.demo.stage import pointed_at
 from snipix.history import Revision
@@ -66,3 +68,21 @@ def test_commands_may_take_as_long_as_they_need(
     with patient():
         assert api.create()["version"] == 1
     assert time.monotonic() - began > DEADLINE + 2 * LATE, "or this shows nothing"
+
+
+def test_a_slow_database_takes_no_server_out_of_use(
+    proxy: Proxy, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All have the same one: none would be left, and each still serves."""
+    monkeypatch.setattr(health, "PING_SECONDS", 4 * LATE)
+    monkeypatch.setattr(health, "_seen", {})
+    assert client.get("/health/ready").status_code == 200
+
+    proxy.delay = 1.3 * LATE
+    began = time.monotonic()
+    assert client.get("/health/ready").status_code == 200
+    assert time.monotonic() - began > health.PING_SECONDS, "or this shows nothing"
+
+    health._seen.clear()
+    response = client.get("/health/ready")
+    assert (response.status_code, response.json()["checks"]["restore"]) == (503, "unknown")
