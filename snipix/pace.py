@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import inf
+from typing import Any
 
 LEAST = 1_000
 """Bytes that have to come for a second that was waited."""
@@ -44,6 +45,10 @@ class Paced(socket.socket):
         for start in range(0, len(view), _PART_BYTES):
             with self._within(self._seconds):
                 super().sendall(view[start : start + _PART_BYTES], flags)
+
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        with self._within(self._seconds):  # for each piece that the system takes
+            return super().sendfile(file, offset, count)
 
     @contextmanager
     def _within(self, seconds: float) -> Iterator[None]:

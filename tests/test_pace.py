@@ -132,6 +132,15 @@ def test_an_answer_that_nobody_takes_is_given_up(ends: tuple[Paced, socket.socke
         ends[0].sendall(bytes(3 * 2**20))
 
 
+def test_nor_is_a_file_sent_for_ever(ends: tuple[Paced, socket.socket], tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(3 * 2**20))
+    began = time.monotonic()
+    with path.open("rb") as file, pytest.raises(ConnectionResetError):
+        ends[0].sendfile(file)
+    assert time.monotonic() - began < 2
+
+
 def test_what_takes_us_long_is_not_the_clients_fault(ends: tuple[Paced, socket.socket]) -> None:
     paced, theirs = ends
     theirs.sendall(b"first")
