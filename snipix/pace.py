@@ -1,7 +1,8 @@
 """A client's connection, which holds one of a few threads no longer than the client gets on.
 
-Whoever sends a request, or takes its answer, by less than LEAST bytes a second is given up after
-some seconds: a head that never ends as well as a body that comes byte by byte.
+Whoever sends less than LEAST bytes of a request a second is given up after some seconds: a head
+that never ends as well as a body that comes byte by byte. So is who doesn't take a part of an
+answer within as many: each part has them anew, so that a long answer may take long.
 """
 
 import errno
@@ -15,7 +16,7 @@ from typing import Any
 LEAST = 1_000
 """Bytes that have to come for a second that was waited."""
 _PART_BYTES = 256 * 1024
-"""Of an answer: as many are taken within the time that one write has."""
+"""A part of an answer."""
 
 
 class Paced(socket.socket):
