@@ -100,6 +100,8 @@ class _Look:
         self.last: dict[_Key, Revision] = {}
         self.broken: dict[_Key, HistoryDamaged] = {}
         self.misshapen: list[Finding] = []
+        self.records: list[Finding] = []
+        """What is wrong with documents that no version depends on."""
         self.rest: Counter[str] = Counter()
         self.files: set[str] = set()
         self.versions = 0
@@ -135,8 +137,18 @@ class _Look:
             self.pieces[bytes(piece.id)] = piece.elements
         elif model is Revision:
             self._add(_instance(Revision, one))
-        elif getattr(model, "goes_with_project", False) and model is not KeptAnswer:
+        else:
+            self._note_record(one, model)
+
+    def _note_record(self, one: Belonging, model: type[models.Model]) -> None:
+        """Of what no version depends on, such as drafts, all but the form is taken as it is."""
+        if getattr(model, "goes_with_project", False) and model is not KeptAnswer:
             self.rest[one.collection] += 1  # what a purge was answered stays for a while
+        try:
+            _instance(model, one)
+        except Misshapen as error:
+            where = f"{one.collection} of project {self.project_id}"
+            self.records.append(Finding("record-misshapen", where, str(error), self.project_id))
 
     def _add(self, revision: Revision) -> None:
         key = (revision.kind, revision.document_id)
@@ -167,7 +179,7 @@ class _Look:
                 key = (Project.kind, project.pk)
                 yield self._finding("purge-stuck", key, "it is marked so, and isn't in the trash")
             return
-        yield from self.misshapen
+        yield from (*self.misshapen, *self.records)
         for key, error in self.broken.items():
             yield self._finding("history-broken", key, str(error))
         if self.misshapen:

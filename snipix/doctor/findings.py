@@ -31,6 +31,11 @@ CODES: dict[str, Code] = {
     "head-differs": Code("error", f"{_FIX}the head is made again of its last version.", True),
     "head-missing": Code("error", f"The history is there, and the document isn't. {_BACKUP}"),
     "misshapen": Code("error", f"Nothing else of the project can be judged. {_BACKUP}"),
+    "record-misshapen": Code(
+        "warning",
+        "Whoever asks for it is answered an error; all else of the project is sound. Remove it by "
+        "hand, once you have a copy elsewhere.",
+    ),
     "newer-schema": Code("error", "Use the release that wrote it, or a later one."),
     "purge-stuck": Code(
         "error",

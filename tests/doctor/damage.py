@@ -155,6 +155,18 @@ def leave_draft(media: Path) -> None:
     collection("drafts").insert_one({**left, "_id": ObjectId(), "projectId": "a"})
 
 
+def distort_draft(media: Path) -> None:
+    collection("drafts").update_one({"projectId": "film-1"}, {"$set": {"updatedAt": None}})
+
+
+def distort_audit_entry(media: Path) -> None:
+    collection("audit_entries").update_one({"projectId": "film-1"}, {"$set": {"createdAt": "now"}})
+
+
+def distort_name(media: Path) -> None:
+    collection("checkpoints").update_one({}, {"$set": {"version": "2"}})
+
+
 def misname_project(media: Path) -> None:
     collection("checkpoints").update_one({}, {"$set": {"projectId": ["film-0"]}})
 
@@ -178,9 +190,9 @@ def leave_newer_media(media: Path) -> None:
 
 def leave_folder(media: Path) -> None:
     key = ObjectId()
-    collection("audit_entries").insert_one(
-        {"documentId": key, "action": "purge", "projectId": "gone"}
-    )
+    entry = collection("audit_entries").find_one({"projectId": "film-0"}, {"_id": 0})
+    purged = {"documentId": key, "action": "purge", "projectId": "gone"}
+    collection("audit_entries").insert_one({**entry, **purged})
     leave_unknown_folder(media, key)
 
 
@@ -223,6 +235,9 @@ DAMAGE: list[tuple[Callable[[Path], None], list[str], str, bool]] = [
     (leave_piece, ["piece-orphaned"], "pieces of project film-0", True),
     (leave_timeline, ["orphan"], "timeline of project gone", False),
     (leave_draft, ["orphan"], "drafts of project a", False),
+    (distort_draft, ["record-misshapen"], "drafts of project film-1", False),
+    (distort_audit_entry, ["record-misshapen"], "createdAt of", False),
+    (distort_name, ["record-misshapen"], "checkpoints of project film-0", False),
     (misname_project, ["stray"], "checkpoints: 1 documents", False),
     (remove_media, ["media-missing"], ".mp4", False),
     (leave_media, ["media-left"], "left.mp4", True),
