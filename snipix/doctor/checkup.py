@@ -232,4 +232,4 @@ def _sizes(sizes: Sizes) -> Iterator[Finding]:
     for size, collection, project_id in sizes.largest:
         if size > _LARGE_BYTES:
             where = f"{collection} of project {project_id}"
-            yield Finding("large-document", where, f"{size:,} bytes", project_id)
+            yield Finding("large-document", where, f"{size:,} bytes")

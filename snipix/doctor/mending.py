@@ -78,10 +78,11 @@ def _mend_project(
     for _ in range(_ROUNDS):
         tried = [(finding, _tried(finding)) for finding in findings]
         done = [finding for finding, still in tried if still is None]
-        if not done:
-            return [still for _, still in tried if still]
         mended += done
         findings = list(checkup.in_project(client, project_id))
+        if not done:  # what isn't found any more, somebody else has mended
+            failed = {(still.code, still.where): still for _, still in tried if still}
+            return [failed.get((each.code, each.where), each) for each in findings]
     return findings
 
 

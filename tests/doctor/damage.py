@@ -124,7 +124,11 @@ def add_index(media: Path) -> None:
 
 
 def spoil_summary(media: Path) -> None:
-    collection("projects").update_one({"projectId": "film-0"}, {"$set": {"timelineState.clips": 1}})
+    spoil_summary_of("film-0")
+
+
+def spoil_summary_of(project: str) -> None:
+    collection("projects").update_one({"projectId": project}, {"$set": {"timelineState.clips": 1}})
 
 
 def spoil_transcription_summary(media: Path) -> None:

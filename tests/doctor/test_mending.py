@@ -31,6 +31,7 @@ from tests.doctor.damage import (
     spoil_head,
     spoil_readers,
     spoil_summary,
+    spoil_summary_of,
     timeline_of,
 )
 from timelines.models import Timeline
@@ -68,6 +69,17 @@ def test_what_somebody_else_has_mended_meanwhile_is_not_mended_again(films: list
     assert mending.mend(finding)
     assert not mending.mend(finding)
     assert AuditEntry.objects.filter(action="mend").count() == 1
+    assert mending.mend_all([finding]) == ([], []), "nor told to be left"
+
+
+def test_what_mending_changes_nothing_of_is_told_beside_it(
+    films: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkup, "_LARGE_BYTES", checkup.check_up().sizes.largest[0][0] - 1)
+    for project in films:
+        spoil_summary_of(project)
+    told = doctor("--fix")
+    assert (codes(told), set(codes(told, "mended"))) == (["large-document"], {"summary-wrong"})
 
 
 def test_so_are_its_pieces(films: list[str]) -> None:
