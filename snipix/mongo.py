@@ -1,5 +1,6 @@
 """What Django's own vocabulary lacks for MongoDB."""
 
+from datetime import datetime
 from typing import Any, TypeVar
 
 from django.db import DatabaseError, models
@@ -7,6 +8,8 @@ from django.db import connection as _connection
 from django.db.models.sql.where import WhereNode
 from django_mongodb_backend.query import where_node
 from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure
+
+from snipix import times
 
 T = TypeVar("T")
 _MISFIT = 121
@@ -62,6 +65,13 @@ def flat(mql: dict[str, Any]) -> dict[str, Any]:
         else:
             rest.append(condition)
     return {**merged, "$and": rest} if rest else merged
+
+
+def server_time() -> datetime:
+    """The time in UTC by MongoDB's clock, whatever the one of this machine says."""
+    connection.ensure_connection()
+    told: datetime = connection.connection.admin.command("hello")["localTime"]
+    return times.aware(told)
 
 
 def is_embedded() -> bool:

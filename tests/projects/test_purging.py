@@ -123,6 +123,15 @@ def test_the_retention_can_be_chosen(api: Api) -> None:
     assert purge("--older-than=2")["projects"] == 1
 
 
+def test_a_clock_that_is_ahead_destroys_nothing_before_its_time(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trashed(api, "young", days=20)
+    in_a_year = times.now() + timedelta(days=365)
+    monkeypatch.setattr(times, "now", lambda: in_a_year)
+    assert purge("--dry-run")["expired"] == purge()["projects"] == 0
+
+
 def test_a_second_run_finds_nothing(api: Api) -> None:
     trashed(api, "old")
     assert purge()["projects"] == 1

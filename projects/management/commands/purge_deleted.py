@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 
 from projects import purging
-from snipix import times
+from snipix import mongo, times
 from snipix.commands import LEFT, OperatorCommand, whole_number
 from snipix.left import Left, LeftOver
 
@@ -39,7 +39,9 @@ class Command(OperatorCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        until = times.now() - timedelta(days=options["older_than"])
+        # The earlier of two clocks: one that is ahead destroys nothing before its time.
+        now = min(times.now(), mongo.server_time())
+        until = now - timedelta(days=options["older_than"])
         found: dict[str, Any] = {
             "dry_run": options["dry_run"],
             "deleted_until": times.write(until),
