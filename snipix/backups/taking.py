@@ -116,9 +116,11 @@ def _part(path: Path) -> Iterator[BinaryIO]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise NotTaken(f"Another backup is being written to {path} just now.") from None
-        if path.exists():  # since it was finished in between: what we have opened may be it
-            raise NotTaken(f"Another backup was written to {path} just now.")
+        if not _is_at(part, file):  # it was finished, or given up, between opening and locking
+            raise NotTaken(f"Another backup to {path} ended just now. Look at it, or try again.")
         try:
+            if path.exists():
+                raise NotTaken(f"Another backup was written to {path} just now.")
             os.fchmod(file.fileno(), 0o600)
             file.truncate()
             yield file
@@ -126,6 +128,14 @@ def _part(path: Path) -> Iterator[BinaryIO]:
             _sync(path.parent)
         finally:
             part.unlink(missing_ok=True)
+
+
+def _is_at(path: Path, file: BinaryIO) -> bool:
+    """Whether an open file is still what has that name."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _sync(folder: Path) -> None:

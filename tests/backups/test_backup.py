@@ -308,6 +308,24 @@ def test_two_backups_to_one_file_do_not_meet(films: list[str], archive: Path) ->
             backup(archive)
 
 
+@pytest.mark.parametrize("becomes", ["finished", "given up"])
+def test_what_another_one_has_just_ended_is_not_written_to(
+    films: list[str], archive: Path, monkeypatch: pytest.MonkeyPatch, becomes: str
+) -> None:
+    """Of two to one file, the second has opened it, and waits for nothing but its lock."""
+    part, lock = archive.with_name(f"{archive.name}.part"), fcntl.flock
+
+    def late(*arguments: Any) -> None:
+        part.rename(archive) if becomes == "finished" else part.unlink()
+        part.write_bytes(b"of a third")
+        lock(*arguments)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(CommandError, match="ended just now"):
+        backup(archive)
+    assert part.read_bytes() == b"of a third"
+
+
 def test_bad_places_are_refused_before_anything_is_written(
     films: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
