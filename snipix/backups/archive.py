@@ -219,6 +219,8 @@ class Archive:
 @contextmanager
 def opened(path: Path) -> Iterator[Archive]:
     """An archive. Raises Damaged, and OSError."""
+    if path.is_fifo():  # opening it would wait for a writer
+        raise Damaged("it is a pipe, and an archive is read twice: write it to a file first")
     with path.open("rb") as file:
         yield Archive(file)
 

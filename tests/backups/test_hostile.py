@@ -1,5 +1,6 @@
 """Archives whose checksums are right and whose content isn't: anybody can sign one."""
 
+import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -280,6 +281,14 @@ def test_what_no_backup_of_ours_holds_is_named(genuine: Forged, tmp_path: Path, 
             assert (code, told in sentence) == (1, True), (told, sentence)
         assert is_empty(other)
         assert files(tmp_path) == kept
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, other: str) -> None:
+    """As of somebody who decrypts an archive on the way."""
+    os.mkfifo(path := tmp_path / "pipe")
+    for arguments in (("backup", path, "--verify"), ("restore", path, "--database", other)):
+        code, sentence = answer(*arguments)
+        assert (code, "write it to a file first" in sentence) == (1, True), sentence
 
 
 def test_a_block_that_does_not_say_how_long_it_is_can_not_fill_the_memory(
