@@ -32,10 +32,9 @@ Raw = Database[RawBSONDocument]
 Condition = Mapping[str, Any]
 """What is to hold for `projectId`: operators of MongoDB, as `{"$in": […]}`."""
 EVERYTHING: Condition = {"$gt": ""}
-STRAY: Mapping[str, Any] = {
-    "$or": [{"projectId": {"$not": EVERYTHING}}, {"projectId": {"$type": "array"}}]
-}
-"""What finds the documents that belong to no project, since their `projectId` isn't one."""
+_NO_ID: Mapping[str, Any] = {"projectId": {"$not": EVERYTHING}}
+_NO_ID_OR_LIST: Mapping[str, Any] = {"$or": [_NO_ID, {"projectId": {"$type": "array"}}]}
+"""A list matches by what is in it, and no index tells it from that."""
 SPAN = 200
 """Projects that are read together."""
 _BATCH = 500
@@ -123,9 +122,17 @@ def _first_ids(database: Raw, condition: Condition) -> Sequence[str]:
     return [id for id in ids if isinstance(id, str)]
 
 
+def stray(collection: str) -> Mapping[str, Any]:
+    """What finds what belongs to no project, since its `projectId` isn't one, at a moment.
+
+    All of a collection has to be read for lists: not where that is more than the moment allows.
+    """
+    return _NO_ID if issubclass(kinds()[collection], _NEVER_CHANGED) else _NO_ID_OR_LIST
+
+
 def strays(database: Raw) -> Mapping[str, int]:
     """How many documents of each collection belong to no project, since their id isn't one."""
-    return {name: database[name].count_documents(STRAY) for name in kinds()}
+    return {name: database[name].count_documents(_NO_ID_OR_LIST) for name in kinds()}
 
 
 def stamps(

@@ -237,7 +237,7 @@ class _Taking:
         self.writer.flush()
         others_from = self.writer.number
         for name in collections():
-            rest = belongings.STRAY if name in belongings.kinds() else {}
+            rest = belongings.stray(name) if name in belongings.kinds() else {}
             for document in self.database[name].find(rest, session=session):
                 self.writer.add(name, bytes(document.raw), f"collection {name}")
         self.writer.flush()

@@ -53,7 +53,7 @@ CODES: dict[str, Code] = {
     ),
     "stray": Code(
         "error",
-        "Nobody sees them; backups hold them. Set their `projectId` by hand to that of their "
+        "Nobody sees them. Set their `projectId` by hand to that of their "
         "project, or remove them once you have a copy elsewhere.",
     ),
     "media-missing": Code(
