@@ -13,7 +13,7 @@ from snipix import indexes, schemas
 from snipix.commands import FOUND, LEFT
 from snipix.mongo import connection
 from tests.conftest import Api
-from tests.together import meanwhile
+from tests.together import at_once, meanwhile
 
 UNIQUE = "projectId_1"
 QUIET = ("--without-schema", "--verbosity=0")
@@ -59,6 +59,13 @@ def test_an_index_that_cant_be_built_is_in_no_other_steps_way() -> None:
     assert json.loads(out.getvalue()) == {"done": ["migrate", "ensure_indexes", "load_demo"]}
     assert Project.objects.filter(project_id="demo").exists()
     twins.delete_many({"projectId": "twin"})
+
+
+def test_two_who_load_the_demo_make_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNIPIX_DEMO_ADMIN_PASSWORD", "a-password-for-tests")
+    told = at_once(2, lambda _: answered("load_demo"))
+    for what in ("administrator", "project"):
+        assert sorted(each[what] for each in told) == ["made", "was there"]
 
 
 def test_a_check_says_what_is_to_be_done_and_does_nothing() -> None:

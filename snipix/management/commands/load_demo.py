@@ -6,6 +6,7 @@ from typing import Any, Literal
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management.base import CommandParser
+from django.db import IntegrityError
 
 from projects.models import Project
 from projects.services import create_project
@@ -62,7 +63,10 @@ def _administrator(*, is_dry: bool) -> Outcome:
     if not (password := environment.text("SNIPIX_DEMO_ADMIN_PASSWORD")):
         return "no password"
     if not is_dry:
-        User.objects.create_superuser(ADMINISTRATOR, password=password)
+        try:
+            User.objects.create_superuser(ADMINISTRATOR, password=password)
+        except IntegrityError:  # another run was faster
+            return "was there"
     return "made"
 
 
