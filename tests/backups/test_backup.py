@@ -12,13 +12,11 @@ from random import Random
 from typing import Any
 
 import pytest
-from bson import ObjectId
 from django.core.management import CommandError, call_command
 from django.db import connections
 from django.http import HttpResponse
 from pymongo.errors import OperationFailure
 
-from media import storage
 from projects.models import Project
 from snipix import belongings, history
 from snipix.backups import taking, verifying
@@ -249,28 +247,6 @@ def test_media_are_in_it_when_they_are_asked_for(
 
 
 # --- Interrupted, repeated, badly asked
-
-
-def test_media_that_no_upload_makes_or_that_are_gone_are_in_nobodys_way(
-    films: list[str], archive: Path, media: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folders = storage.projects()
-    folder = media / "projects" / folders[0]
-    (folder / os.fsdecode(b"\xff.mp4")).write_bytes(b"not UTF-8")
-    (folder / "link.mp4").symlink_to(folder / "gone.mp4")
-    monkeypatch.setattr(storage, "projects", lambda: [str(ObjectId()), *folders])  # purged since
-    assert "2 media files" in backup(archive, "--media")
-    assert verifying.verify(archive).findings == []
-
-
-def test_of_what_cannot_be_read_the_file_is_named(
-    films: list[str], archive: Path, media: Path
-) -> None:
-    loop = media / "projects" / storage.projects()[0] / "loop.mp4"
-    loop.symlink_to(loop)
-    with pytest.raises(CommandError, match=r"loop\.mp4: Too many levels"):
-        backup(archive, "--media")
-    assert not list(archive.parent.glob("*.part"))
 
 
 def test_an_interrupted_backup_leaves_nothing_and_runs_again(
