@@ -71,7 +71,7 @@ def test_commands_may_take_as_long_as_they_need(
 
 
 def test_a_slow_database_takes_no_server_out_of_use(
-    proxy: Proxy, client: Client, monkeypatch: pytest.MonkeyPatch
+    proxy: CommandProxy, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All have the same one: none would be left, and each still serves."""
     monkeypatch.setattr(health, "PING_SECONDS", 4 * LATE)
