@@ -56,7 +56,7 @@ def drift() -> Iterator[Drift]:
     }
     for name, validator in validators():
         options = found.get(name, {})
-        if "validator" not in options:
+        if not options.get("validator"):  # an empty one is none
             yield Drift(name, "missing")
         elif options["validator"] != validator or not _is_enforced(options):
             yield Drift(name, "differs")
