@@ -24,7 +24,8 @@ from snipix.states import Struct
 from tests.administration import TIMELINE
 from tests.conftest import Api, unguard
 from tests.test_schema_versions import MODELS, SAMPLES
-from tests.timelines import test_state as timelines
+from tests.timelines.states.given import parsed
+from tests.timelines.states.strategies import wire_states
 from tests.together import meanwhile
 from tests.transcriptions import test_state as transcriptions
 from timelines.models import Timeline
@@ -166,9 +167,9 @@ def keep(model: type[Document], state: Struct) -> None:
 
 
 @unhurried
-@given(timelines.wire_states)
+@given(wire_states)
 def test_every_timeline_that_the_api_accepts_is_accepted(wire: Any) -> None:
-    keep(Timeline, timelines.parsed(wire))
+    keep(Timeline, parsed(wire))
 
 
 @unhurried

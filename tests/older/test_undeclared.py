@@ -12,7 +12,7 @@ from snipix.older import undeclared
 from snipix.older.undeclared import CHILDREN, OTHER_SPELLINGS
 from snipix.states import Struct
 from tests.older.client import Older
-from tests.timelines.test_state import free, keys, wire_states
+from tests.timelines.states.strategies import free, keys, wire_states
 from tests.transcriptions.test_state import wire_states as transcription_states
 from timelines import state as timelines
 from timelines.state import TimelineState

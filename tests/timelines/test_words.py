@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 
 from snipix import states
-from tests.timelines.test_merge import a_clip, a_state, edited, threes, times, unhurried, with_clip
+from tests.timelines.merging.given import a_clip, a_state, edited, times, unhurried, with_clip
+from tests.timelines.merging.strategies import threes
 from timelines import overlaps, samples
 from timelines.state import TimelineState
 from timelines.words import MAX_LINES, words
