@@ -86,7 +86,7 @@ class Worker(ThreadWorker):
     def finish_request(self, conn: Any, fs: Any) -> None:
         """Keep a connection for its next request, or let it end: not by waiting for its client."""
         conn.close = partial(self._close, conn)
-        if fs.done() and not fs.cancelled() and fs.result() is gthread._DEFER:
+        if not (fs.cancelled() or fs.exception()) and fs.result() is gthread._DEFER:
             self._wait_for_first_byte(conn)  # gunicorn would drop it, if this worker stops just now
         else:
             super().finish_request(conn, fs)
