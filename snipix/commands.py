@@ -7,6 +7,7 @@ programs. Progress and warnings go to standard error, so that they never mix wit
 import json
 from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -20,7 +21,7 @@ from django.core.management.base import (
 from django.db import DatabaseError
 from pymongo.errors import ConfigurationError, PyMongoError
 
-from snipix import errors, releases
+from snipix import errors, open_transactions, releases
 from snipix.database.base import patient
 from snipix.left import LeftOver
 
@@ -101,6 +102,8 @@ class OperatorCommand(BaseCommand):
             with patient():
                 if self.needs_whole_database:
                     releases.refuse_half_restored()
+                if self.changes(options):
+                    _end_what_was_killed()
                 return super().execute(*args, **options)
         except errors.SnipixError as error:
             raise CommandError(error.detail) from error
@@ -164,6 +167,12 @@ class OperatorCommand(BaseCommand):
     def shown(self, *, total: int, what: str) -> "Progress":
         """How far work has come, to be told of it; silent with `--verbosity 0`, as for cron."""
         return Progress(self.stderr, total=total, what=what, is_quiet=self._is_quiet)
+
+
+def _end_what_was_killed() -> None:
+    """Let go of what a killed run was changing: MongoDB would keep it from us for a minute."""
+    with suppress(DatabaseError, PyMongoError):  # what the command itself does will tell
+        open_transactions.end_abandoned()
 
 
 def _told_of_database(error: DatabaseError | PyMongoError, outlook: str) -> str:

@@ -1,5 +1,6 @@
 """A process that is killed in the middle of a change keeps nobody else from making theirs."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from pymongo.errors import PyMongoError
 
 from projects.models import Project
@@ -73,6 +75,25 @@ def test_what_a_killed_process_was_changing_is_free_at_once(db: None, folder: Pa
     assert time.monotonic() - began < 5
     assert Project.objects.get().name == "Other"
     assert open_transactions.end_abandoned() == 0
+
+
+def is_held_by_nobody(notes: Path) -> bool:
+    with notes.open("rb") as file, suppress(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
+
+
+def test_a_command_ends_what_a_killed_one_was_changing(db: None, folder: Path) -> None:
+    history.change(lambda: create_project(actor=ALICE, name="Film"))
+    child = start_a_change_and_stop_in_the_middle()
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    call_command("purge_deleted", "--dry-run", verbosity=0)
+    assert any(map(is_held_by_nobody, folder.rglob("*.sessions"))), "it only looks"
+    call_command("purge_deleted", verbosity=0)
+    assert open_transactions.end_abandoned() == 0
+    rename()
 
 
 def test_what_a_change_had_to_leave_open_is_free_at_the_next_one(
