@@ -2,10 +2,10 @@
 
 MongoDB keeps the transaction of a client that was killed for its `transactionLifetimeLimitSeconds`,
 a minute by default, and until then nobody else can change what it had changed. So every process
-notes the sessions of its transactions in a file that it keeps locked, and a web worker that starts
-ends those in files that nobody holds any more. What a process itself had to leave open, because the
-connection broke, it ends before its next change. To end one too many does no harm: its process runs
-the transaction again.
+notes the sessions of its transactions in a file that it keeps locked, and a web worker or a command
+that starts ends those in files that nobody holds any more. What a process itself had to leave open,
+because the connection broke, it ends before its next change. To end one too many does no harm: its
+process runs the transaction again.
 """
 
 import atexit
